@@ -1,0 +1,117 @@
+"""Parse YAML, apply overrides, validate, and say plainly what is wrong. Touches no file: callers hand in the text."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from types import UnionType
+from typing import TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from steersman.errors import ConfigError, join_faults
+
+
+class Settings(BaseModel):
+    """The base of every config section: frozen, and extra keys are forbidden."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_settings(text: str, *, model: type[S], source: str, overrides: Sequence[str] = ()) -> S:
+    """Return the settings in a YAML text after applying overrides of the form `a.b=value`.
+
+    Raises ConfigError that names every wrong key with the nearest valid one, and every wrong value with its rule.
+    """
+    return validate_settings(with_overrides(parse_yaml(text, source=source), overrides), model=model, source=source)
+
+
+def parse_yaml(text: str, *, source: str) -> dict[str, object]:
+    """Return the mapping in a YAML text."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{source}: a mapping of keys to values is needed")
+    return value
+
+
+def with_overrides(values: Mapping[str, object], overrides: Iterable[str]) -> dict[str, object]:
+    """Return a copy of `values` with each `a.b=value` set; the value is read as YAML."""
+    result = dict(values)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--set {override}: write it as key=value, for example --set reward.epochs=2")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {override}: the value is not YAML") from error
+        result = _with_value(result, key.split("."), value, override=override)
+    return result
+
+
+def _with_value(
+    values: Mapping[str, object], keys: Sequence[str], value: object, *, override: str
+) -> dict[str, object]:
+    first, *rest = keys
+    if not rest:
+        return {**values, first: value}
+    inner = values.get(first)
+    if inner is not None and not isinstance(inner, dict):
+        raise ConfigError(f"--set {override}: '{first}' holds no keys of its own")
+    return {**values, first: _with_value(inner or {}, rest, value, override=override)}
+
+
+def validate_settings(values: Mapping[str, object], *, model: type[S], source: str) -> S:
+    """Return `values` as `model`, or raise ConfigError as `load_settings` does."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault_words(each, model=model) for each in error.errors()]
+        raise ConfigError(f"{source}: {join_faults(faults)}") from error
+
+
+def _fault_words(fault: ErrorDetails, *, model: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        valid = valid_keys(model, [str(part) for part in fault["loc"][:-1]])
+        nearest = difflib.get_close_matches(str(fault["loc"][-1]), valid, n=1, cutoff=0.0)
+        hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
+        return f"unknown key '{key}'{hint}"
+    if fault["type"] == "missing":
+        return f"'{key}' is missing"
+    shown = str(fault["input"])[:60]
+    words = fault["msg"].removeprefix("Value error, ")
+    return f"{words} (got {shown})" if not key else f"'{key}': {words} (got {shown})"
+
+
+def valid_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Return the keys the section at `path` of `model` knows, empty where it is no section."""
+    section: type[BaseModel] | None = model
+    for part in path:
+        if section is None:
+            return []
+        if part.isdigit():
+            continue
+        field = section.model_fields.get(part)
+        section = _section_of(field.annotation) if field else None
+    return sorted(section.model_fields) if section else []
+
+
+def _section_of(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, UnionType, list, tuple):
+        found = (_section_of(each) for each in get_args(annotation))
+        return next((each for each in found if each is not None), None)
+    return None
+
+
+def dump_settings(settings: Settings) -> str:
+    """Return the resolved settings as YAML; loading it again gives equal settings."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,145 @@
+"""The sections of every config. No default hides a decision: model, data and seed have none."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from steersman.config.loading import Settings
+from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
+
+
+class PromptsSettings(Settings):
+    """Which prompts to answer."""
+
+    source: str = Field(description="'starter' for the prompts shipped with Steersman, or the path of a prompts table")
+    limit: int | None = Field(None, ge=2, description="take this many, spread over topics and complexity; null = all")
+
+
+class GeneratorSettings(Settings):
+    """One way to write responses."""
+
+    name: str = Field(min_length=1, description="name recorded with each response; annotators never see it")
+    model: str = Field(description="embedded model name, hub name (owner/name) or folder")
+    temperature: float = Field(ge=0, le=5, description="0 is greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="keep the most probable tokens up to this mass")
+    top_k: int | None = Field(64, ge=1, description="keep this many most probable tokens; null = all")
+    system: str | None = Field(
+        None, description="system message put before the conversation; null = the template's own"
+    )
+
+
+class ResponsesSettings(Settings):
+    """Who answers and how long."""
+
+    generators: tuple[GeneratorSettings, ...] = Field(description="at least two; each prompt gets two different ones")
+    max_new_tokens: int = Field(ge=1, description="a response is cut there")
+    batch_size: int = Field(64, ge=1, description="conversations of similar length decoded together")
+
+    @model_validator(mode="after")
+    def _two_different(self) -> Self:
+        names = [generator.name for generator in self.generators]
+        if len(names) < 2 or len(set(names)) != len(names):
+            raise ValueError(f"responses.generators needs at least two with different names, got {names}")
+        return self
+
+
+class CrowdSettings(Settings):
+    """The modelled crowd; docs/crowd.md states every formula. Shares are fractions of annotators or ratings."""
+
+    annotators: int = Field(30, ge=5, description="people in the crowd; five different ones may see one task")
+    bias_sd: float = Field(0.35, ge=0, description="standard deviation of an annotator's constant leaning, in levels")
+    noise_sd: float = Field(0.6, ge=0, description="standard deviation of a single rating around the latent value")
+    careless_share: float = Field(0.04, ge=0, le=1, description="share of ratings given without reading")
+    spammer_share: float = Field(0.07, ge=0, le=1, description="share of annotators who never read")
+
+
+class HumanDataSettings(Settings):
+    """Human labels used instead of prompts, responses and ratings of our own."""
+
+    path: str = Field(description="folder in HelpSteer2's released shape, or 'nvidia/HelpSteer2' for the hub")
+    prompts: int | None = Field(200, ge=10, description="sample this many prompts; null = all")
+
+
+class CleanSettings(Settings):
+    """How ratings become labels; docs/cleaning.md explains each rule."""
+
+    keep: int = Field(3, ge=2, description="how many most-agreeing ratings of a response are kept")
+    max_spread: int = Field(2, ge=0, le=4, description="a task goes when kept helpfulness ratings differ by more")
+    select_on: Literal["joint", "helpfulness"] = Field(
+        "joint", description="attributes whose distances pick the ratings: all five jointly, or helpfulness alone"
+    )
+    validation_share: float = Field(0.1, ge=0, lt=1, description="share of tasks set aside as validation.jsonl")
+
+
+class TuneSettings(Settings):
+    """Which weights move."""
+
+    mode: Literal["upper", "lora", "full"] = Field(
+        description="upper: the top layers, on cached activations of the frozen lower ones; lora: adapters; full: all"
+    )
+    layers: int | None = Field(None, ge=1, description="upper: how many top layers are trained")
+    lora_rank: int | None = Field(None, ge=1, description="lora: rank of the adapters")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.mode == "upper" and self.layers is None:
+            raise ValueError("tune.layers is needed with tune.mode 'upper'")
+        if self.mode == "lora" and self.lora_rank is None:
+            raise ValueError("tune.lora_rank is needed with tune.mode 'lora'")
+        return self
+
+
+class OptimiserSettings(Settings):
+    """AdamW with a constant rate after a linear warm-up, as HelpSteer2's recipes use."""
+
+    learning_rate: float = Field(gt=0, description="peak rate")
+    epochs: int = Field(ge=1, description="passes over the training pairs")
+    batch_pairs: int = Field(ge=1, description="pairs (two responses of one prompt) per optimiser step")
+    warmup_steps: int = Field(10, ge=0, description="steps until the rate is at its peak")
+    weight_decay: float = Field(0.1, ge=0, description="decoupled; not on norms and biases")
+    clip_norm: float = Field(1.0, gt=0, description="the gradient's norm is cut there")
+    betas: tuple[float, float] = Field((0.9, 0.98), description="AdamW's decay rates, as NeMo-Aligner's defaults")
+
+
+class RewardSettings(Settings):
+    """A regression reward model over attributes (SPEC of HelpSteer2, section 3 of its paper)."""
+
+    model: str = Field(description="backbone: embedded model name, hub name or folder")
+    attributes: tuple[str, ...] = Field(ATTRIBUTES, description="outputs, in order")
+    weights: dict[str, float] = Field(
+        default_factory=lambda: dict(GOODNESS_WEIGHTS),
+        description="reward = sum of weight x attribute; default: the paper's goodness score",
+    )
+    max_tokens: int = Field(ge=16, description="longer conversations are dropped from training and counted")
+    tune: TuneSettings
+    optimiser: OptimiserSettings
+    evaluate_every: int = Field(ge=1, description="optimiser steps between evaluations of the validation rows")
+
+    @model_validator(mode="after")
+    def _weights_name_attributes(self) -> Self:
+        unknown = sorted(set(self.weights) - set(self.attributes))
+        if unknown:
+            raise ValueError(f"reward.weights names {unknown}, which are not among reward.attributes")
+        return self
+
+
+class AlignSettings(Settings):
+    """How the policy is aligned with the preferences."""
+
+    method: Literal["dpo"] = Field(description="dpo: direct preference optimisation")
+    model: str = Field(description="starting policy and reference: embedded model name, hub name or folder")
+    beta: float = Field(gt=0, description="strength of the pull towards the reference")
+    max_tokens: int = Field(ge=16, description="longer pairs are dropped and counted")
+    tune: TuneSettings
+    optimiser: OptimiserSettings
+    evaluate_every: int = Field(ge=1, description="optimiser steps between evaluations of the validation pairs")
+
+
+class EvaluateSettings(Settings):
+    """How the aligned policy is compared with its start."""
+
+    prompts: int = Field(ge=2, description="held-out prompts, never trained on")
+    max_new_tokens: int = Field(ge=1, description="a response is cut there")
+    batch_size: int = Field(64, ge=1, description="conversations decoded together")
+    temperature: float = Field(0.0, ge=0, le=5, description="0 is greedy")
+    bootstrap_rounds: int = Field(2000, ge=100, description="resamples of prompts behind each interval")

@@ -1,0 +1,33 @@
+"""Arrays by key on disk: the cache of activations, features and log-probabilities."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from steersman.store.files import renamed_when_whole
+
+
+class FolderArrayStore:
+    """An `ArrayStore` with one .npy file per key; a file is complete or absent."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self._folder / name[:2] / f"{name}.npy"
+
+    def get(self, key: str) -> npt.NDArray[np.generic] | None:
+        """Return the array under `key`, or None when it was never kept or cannot be read."""
+        try:
+            array: npt.NDArray[np.generic] = np.load(self._path(key), allow_pickle=False)
+        except (FileNotFoundError, ValueError, EOFError):
+            return None
+        return array
+
+    def put(self, key: str, array: npt.NDArray[np.generic]) -> None:
+        """Keep `array` under `key`, in place of what was there."""
+        with renamed_when_whole(self._path(key)) as temporary, temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)

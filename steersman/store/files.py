@@ -1,0 +1,215 @@
+"""Read and write files so that a reader finds each one complete or not at all.
+
+Everything is written under a temporary name beside its place and renamed. Faults of a JSONL file are collected and
+raised once, with line numbers.
+"""
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from steersman.errors import DataError, RunError, join_faults
+from steersman.tables import Table, row_faults, table_from_rows
+
+PARTIAL_SUFFIX = ".partial"
+_CHUNK_BYTES = 1 << 20
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def explained_disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a forbidden folder into a RunError that names `path` and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL_DISK:
+            raise RunError(f"{path}: no space left on the disk; free some space or choose another --out") from error
+        if isinstance(error, PermissionError):
+            raise RunError(f"{path}: may not be written; check its permissions or choose another --out") from error
+        if isinstance(error, NotADirectoryError | FileExistsError):
+            raise RunError(f"{path}: a file stands where a folder is needed; choose another --out") from error
+        raise
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+
+
+@contextmanager
+def renamed_when_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name to write to; it takes the place of `path` once the block ends well, else it is removed."""
+    temporary = _temporary_name(path)
+    try:
+        with explained_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` in one step."""
+    with renamed_when_whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8 in one step."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON with sorted keys."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> object:
+    """Return the JSON value in `path`; raises DataError when it is missing or malformed."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not JSON ({error})") from error
+
+
+def jsonl_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
+    """Return `rows` as JSON lines in UTF-8, keys in the order given."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8")
+
+
+def write_jsonl(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write `rows` as JSON lines; a name that ends in .gz is compressed, the same bytes for the same rows."""
+    data = jsonl_bytes(rows)
+    write_bytes(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def write_table(path: Path, frame: pl.DataFrame) -> None:
+    """Write a table as Parquet or JSON lines, as the name of `path` says."""
+    if path.suffix == ".parquet":
+        with renamed_when_whole(path) as temporary:
+            frame.write_parquet(temporary)
+        return
+    write_jsonl(path, frame.to_dicts())
+
+
+def append_jsonl(path: Path, row: Mapping[str, object]) -> None:
+    """Append one line to a log; readers must expect the last line of a killed process to be cut."""
+    with explained_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file, compressed or not; raises DataError when it cannot be read."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        return data.decode("utf-8-sig").split("\n")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path}: is a folder, a file is needed") from error
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
+        raise DataError(f"{path}: cannot be read as {'gzip' if path.suffix == '.gz' else 'UTF-8'} ({error})") from error
+
+
+def _parse_line(line: str) -> tuple[dict[str, object], str | None]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        return {}, f"not JSON ({error.msg} at column {error.colno})"
+    return (row, None) if isinstance(row, dict) else ({}, f"an object is needed, got {line[:40]!r}")
+
+
+def read_rows(path: Path, *, table: Table | None = None) -> list[dict[str, object]]:
+    """Return the objects of a JSON lines file, checked against `table` where one is given.
+
+    Empty lines are passed over. Raises DataError that lists every fault of the file with its line number.
+    """
+    rows: list[dict[str, object]] = []
+    faults: list[str] = []
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        row, fault = _parse_line(line)
+        found = [fault] if fault else row_faults(row, table=table) if table else []
+        faults += [f"{path}:{number}: {each}" for each in found]
+        rows.append(row)
+    if faults:
+        hint = f" See docs/tables.md for the columns of {table.name}." if table else ""
+        raise DataError(f"{join_faults(faults)}.{hint}")
+    if not rows:
+        raise DataError(f"{path}: holds no rows")
+    return rows
+
+
+def read_table(path: Path, *, table: Table) -> pl.DataFrame:
+    """Return a JSON lines or Parquet file as a checked table."""
+    if path.suffix == ".parquet":
+        return table_from_rows(_read_parquet(path), table=table, source=str(path))
+    return table_from_rows(read_rows(path, table=table), table=table, source=str(path))
+
+
+def _read_parquet(path: Path) -> list[dict[str, object]]:
+    try:
+        return pl.read_parquet(path).to_dicts()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; check the path") from error
+    except pl.exceptions.ComputeError as error:
+        raise DataError(f"{path}: not a Parquet file ({error})") from error
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as data:
+        while chunk := data.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_tree(path: Path) -> str:
+    """Return one SHA-256 for a file, or for the names and contents of all files below a folder."""
+    if path.is_file():
+        return sha256_file(path)
+    digest = hashlib.sha256()
+    for file in sorted(each for each in path.rglob("*") if each.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it takes the place of `path` once the block ends well, else it is removed."""
+    temporary = _temporary_name(path)
+    try:
+        with explained_disk_errors(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a killed process left half-written anywhere below `folder`."""
+    for left in sorted(folder.rglob(f".*{PARTIAL_SUFFIX}"), reverse=True):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)

@@ -1,0 +1,224 @@
+"""The columns of every bulk table and the check at the door.
+
+A table is a Polars frame whose columns, types and ranges are one of the schemas below. Whoever reads a table from
+outside passes it through `table_from_rows` (JSON rows) or `check_table` (a frame); inside, tables are trusted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+from steersman.errors import DataError, join_faults
+from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
+
+Kind = Literal["text", "integer", "number", "flag", "texts", "integers", "messages"]
+
+_DTYPES: dict[Kind, pl.DataType] = {
+    "text": pl.String(),
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+    "flag": pl.Boolean(),
+    "texts": pl.List(pl.String()),
+    "integers": pl.List(pl.Int64()),
+    "messages": pl.List(pl.Struct({"role": pl.String(), "content": pl.String()})),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: what it holds, whether it must be there, and the range of its numbers (ends included)."""
+
+    kind: Kind
+    required: bool = True
+    nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A named set of columns."""
+
+    name: str
+    columns: Mapping[str, Column] = field(default_factory=dict)
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """Polars types by column name."""
+        return {name: _DTYPES[column.kind] for name, column in self.columns.items()}
+
+
+def _optional(kind: Kind, *, low: float | None = None, high: float | None = None) -> Column:
+    return Column(kind, required=False, nullable=True, low=low, high=high)
+
+
+_SCORE = Column("integer", low=MIN_SCORE, high=MAX_SCORE)
+_MAYBE_SCORE = Column("integer", nullable=True, low=MIN_SCORE, high=MAX_SCORE)
+_TEXT = Column("text")
+
+PROMPTS = Table(
+    "prompts",
+    {
+        "prompt_id": _TEXT,
+        "messages": Column("messages"),
+        "source": _TEXT,
+        "licence": Column("text", nullable=True),
+        "topic": _optional("text"),
+        "complexity": _optional("integer", low=1, high=5),
+        "kept": _optional("flag"),
+        "reject_reason": _optional("text"),
+    },
+)
+RESPONSES = Table(
+    "responses",
+    {
+        "prompt_id": _TEXT,
+        "response_id": _TEXT,
+        "response": _TEXT,
+        "generator": _TEXT,
+        "generator_licence": _optional("text"),
+        "sampling": _optional("text"),
+        "seed": _optional("integer"),
+    },
+)
+RATINGS = Table(
+    "ratings",
+    {
+        "task_id": _TEXT,
+        "prompt": _TEXT,
+        "response_id": _TEXT,
+        "response": _TEXT,
+        "position": Column("integer", low=0),
+        "annotator": _TEXT,
+        **dict.fromkeys(ATTRIBUTES, _MAYBE_SCORE),
+        "confidence": _optional("integer", low=0, high=2),
+        "safe": _optional("flag"),
+        "flags": _optional("texts"),
+        "seconds": _optional("number", low=0),
+        "created_at": _optional("text"),
+        "delivery": _optional("text"),
+        "guideline_version": _optional("text"),
+        "gold": _optional("flag"),
+        "surplus": _optional("flag"),
+        "simulated": _optional("flag"),
+    },
+)
+PREFERENCE_RATINGS = Table(
+    "preference ratings",
+    {
+        "task_id": _TEXT,
+        "annotator": _TEXT,
+        "strength": Column("integer", nullable=True, low=-3, high=3),
+        "justification": _optional("text"),
+        "created_at": _optional("text"),
+    },
+)
+EXAMPLES = Table("examples", {"prompt": _TEXT, "response": _TEXT, **dict.fromkeys(ATTRIBUTES, _SCORE)})
+DISAGREEMENTS = Table(
+    "disagreements",
+    {
+        "prompt": _TEXT,
+        "response": _TEXT,
+        **dict.fromkeys(ATTRIBUTES, Column("integers", low=MIN_SCORE, high=MAX_SCORE)),
+    },
+)
+PAIRS = Table("pairs", {"prompt": _TEXT, "chosen": _TEXT, "rejected": _TEXT, "margin": Column("number", low=0)})
+PROMPTED_RESPONSES = Table("prompts with responses", {"prompt": _TEXT, "response": _TEXT})
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    # exports from spreadsheets and pandas write 3 as 3.0
+    return _is_integer(value) or (isinstance(value, float) and value.is_integer())
+
+
+def _is_messages(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(turn, dict) and isinstance(turn.get("content"), str) and isinstance(turn.get("role"), str)
+        for turn in value
+    )
+
+
+_CHECKS = {
+    "text": lambda value: isinstance(value, str),
+    "integer": _is_whole,
+    "number": lambda value: _is_integer(value) or isinstance(value, float),
+    "flag": lambda value: isinstance(value, bool),
+    "texts": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+    "integers": lambda value: isinstance(value, list) and bool(value) and all(_is_whole(item) for item in value),
+    "messages": _is_messages,
+}
+_WORDS = {
+    "text": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "flag": "true or false",
+    "texts": "a list of texts",
+    "integers": "a list of whole numbers",
+    "messages": "a list of {role, content}",
+}
+
+
+def _range_words(column: Column) -> str:
+    if column.high is None:
+        return f"at least {column.low:g}"
+    return f"from {column.low:g} to {column.high:g}"
+
+
+def _is_in_range(value: object, column: Column) -> bool:
+    numbers = value if isinstance(value, list) else [value]
+    for number in numbers:
+        if not isinstance(number, int | float):
+            continue
+        # written so that NaN, which compares false with everything, is outside
+        if column.low is not None and not number >= column.low:
+            return False
+        if column.high is not None and not number <= column.high:
+            return False
+    return True
+
+
+def cell_fault(row: Mapping[str, object], *, name: str, column: Column) -> str | None:
+    """Return what is wrong with one cell of a JSON row, or None."""
+    if name not in row:
+        return f"no '{name}'" if column.required else None
+    value = row[name]
+    if value is None:
+        return None if column.nullable else f"'{name}' is empty"
+    if not _CHECKS[column.kind](value):
+        return f"'{name}' must be {_WORDS[column.kind]}, got {str(value)[:40]!r}"
+    if not _is_in_range(value, column):
+        return f"'{name}' must be {_range_words(column)}, got {str(value)[:40]}"
+    return None
+
+
+def row_faults(row: Mapping[str, object], *, table: Table) -> list[str]:
+    """Return what is wrong with a JSON row as a row of `table`, in the order of its columns."""
+    faults = (cell_fault(row, name=name, column=column) for name, column in table.columns.items())
+    return [fault for fault in faults if fault is not None]
+
+
+def table_from_rows(rows: Sequence[Mapping[str, object]], *, table: Table, source: str) -> pl.DataFrame:
+    """Return `rows` as a frame with exactly the columns of `table`; other keys are left out.
+
+    Raises DataError that names every faulty row (counted from 1) of `source`.
+    """
+    faults = [
+        f"{source}: row {number}: {fault}"
+        for number, row in enumerate(rows, start=1)
+        for fault in row_faults(row, table=table)
+    ]
+    if faults:
+        raise DataError(f"{join_faults(faults)}. See docs/tables.md for the columns of {table.name}.")
+    columns = {name: [row.get(name) for row in rows] for name in table.columns}
+    return pl.DataFrame(columns, schema=table.schema, strict=False)
+
+
+def check_table(frame: pl.DataFrame, *, table: Table, source: str) -> pl.DataFrame:
+    """Return `frame` with the columns of `table` in order, or raise DataError as `table_from_rows` does."""
+    return table_from_rows(frame.to_dicts(), table=table, source=source)
