@@ -1,0 +1,1 @@
+"""Numbers about numbers: agreement, bootstrap intervals. Numpy only, no domain words."""
