@@ -1,0 +1,1 @@
+"""The annotation database: tables, transactions, leases and answers, one SQLite file."""
