@@ -4,14 +4,18 @@ A table is a Polars frame whose columns, types and ranges are one of the schemas
 outside passes it through `table_from_rows` (JSON rows) or `check_table` (a frame); inside, tables are trusted.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import polars as pl
 
 from steersman.errors import DataError, join_faults
 from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
+
+_INT64_LIMIT = 2**63
+_MAX_FLOAT = sys.float_info.max
 
 Kind = Literal["text", "integer", "number", "flag", "texts", "integers", "messages"]
 
@@ -128,28 +132,39 @@ PAIRS = Table("pairs", {"prompt": _TEXT, "chosen": _TEXT, "rejected": _TEXT, "ma
 PROMPTED_RESPONSES = Table("prompts with responses", {"prompt": _TEXT, "response": _TEXT})
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_number(value: object) -> TypeGuard[int | float]:
+    # compared, not math.isfinite: that overflows on an integer of hundreds of digits
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_MAX_FLOAT <= value <= _MAX_FLOAT
 
 
 def _is_whole(value: object) -> bool:
-    # exports from spreadsheets and pandas write 3 as 3.0
-    return _is_integer(value) or (isinstance(value, float) and value.is_integer())
+    # exports from spreadsheets and pandas write 3 as 3.0; what 64 bits cannot hold, a table would turn into null
+    return _is_number(value) and value == int(value) and -_INT64_LIMIT <= value < _INT64_LIMIT
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        # JSON can spell half of a surrogate pair, which no file can hold
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_messages(value: object) -> bool:
     return isinstance(value, list) and all(
-        isinstance(turn, dict) and isinstance(turn.get("content"), str) and isinstance(turn.get("role"), str)
-        for turn in value
+        isinstance(turn, dict) and _is_text(turn.get("content")) and _is_text(turn.get("role")) for turn in value
     )
 
 
 _CHECKS = {
-    "text": lambda value: isinstance(value, str),
+    "text": _is_text,
     "integer": _is_whole,
-    "number": lambda value: _is_integer(value) or isinstance(value, float),
+    "number": _is_number,
     "flag": lambda value: isinstance(value, bool),
-    "texts": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
+    "texts": lambda value: isinstance(value, list) and all(_is_text(item) for item in value),
     "integers": lambda value: isinstance(value, list) and bool(value) and all(_is_whole(item) for item in value),
     "messages": _is_messages,
 }

@@ -13,9 +13,9 @@ from steersman.errors import ConfigError, join_faults
 
 
 class Settings(BaseModel):
-    """The base of every config section: frozen, and extra keys are forbidden."""
+    """The base of every config section: frozen, extra keys forbidden, numbers finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Settings)

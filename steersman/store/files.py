@@ -11,8 +11,9 @@ import json
 import os
 import secrets
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -23,6 +24,7 @@ from steersman.tables import Table, row_faults, table_from_rows
 PARTIAL_SUFFIX = ".partial"
 _CHUNK_BYTES = 1 << 20
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextmanager
@@ -33,10 +35,12 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL_DISK:
             raise RunError(f"{path}: no space left on the disk; free some space or choose another --out") from error
-        if isinstance(error, PermissionError):
+        if error.errno in _FORBIDDEN:
             raise RunError(f"{path}: may not be written; check its permissions or choose another --out") from error
         if isinstance(error, NotADirectoryError | FileExistsError):
             raise RunError(f"{path}: a file stands where a folder is needed; choose another --out") from error
+        if isinstance(error, IsADirectoryError):
+            raise RunError(f"{path}: a folder stands where a file is needed; choose another --out") from error
         raise
 
 
@@ -56,7 +60,9 @@ def renamed_when_whole(path: Path) -> Iterator[Path]:
                 os.fsync(written.fileno())
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        # the parent may be missing, or a file: then there is nothing to remove, and the first error must be seen
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -79,10 +85,18 @@ def read_json(path: Path) -> object:
     """Return the JSON value in `path`; raises DataError when it is missing or malformed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: {_why_unreadable(error)}") from error
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error})") from error
+
+
+def _why_unreadable(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file; check the path"
+    if isinstance(error, IsADirectoryError):
+        return "is a folder, a file is needed"
+    return f"cannot be read ({error.strerror})"
 
 
 def jsonl_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
@@ -118,12 +132,11 @@ def read_lines(path: Path) -> list[str]:
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         return data.decode("utf-8-sig").split("\n")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; check the path") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: is a folder, a file is needed") from error
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError) as error:
-        raise DataError(f"{path}: cannot be read as {'gzip' if path.suffix == '.gz' else 'UTF-8'} ({error})") from error
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        kind = "UTF-8" if isinstance(error, UnicodeDecodeError) else "gzip"
+        raise DataError(f"{path}: cannot be read as {kind} ({error})") from error
+    except OSError as error:
+        raise DataError(f"{path}: {_why_unreadable(error)}") from error
 
 
 def _parse_line(line: str) -> tuple[dict[str, object], str | None]:
@@ -131,6 +144,9 @@ def _parse_line(line: str) -> tuple[dict[str, object], str | None]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         return {}, f"not JSON ({error.msg} at column {error.colno})"
+    except (ValueError, RecursionError) as error:
+        # a number of thousands of digits, or brackets nested thousands deep
+        return {}, f"not JSON ({error})"
     return (row, None) if isinstance(row, dict) else ({}, f"an object is needed, got {line[:40]!r}")
 
 
@@ -166,8 +182,8 @@ def read_table(path: Path, *, table: Table) -> pl.DataFrame:
 def _read_parquet(path: Path) -> list[dict[str, object]]:
     try:
         return pl.read_parquet(path).to_dicts()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; check the path") from error
+    except OSError as error:
+        raise DataError(f"{path}: {_why_unreadable(error)}") from error
     except pl.exceptions.ComputeError as error:
         raise DataError(f"{path}: not a Parquet file ({error})") from error
 
@@ -182,7 +198,12 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_tree(path: Path) -> str:
-    """Return one SHA-256 for a file, or for the names and contents of all files below a folder."""
+    """Return one SHA-256 for a file, or for the names and contents of all files below a folder.
+
+    Raises DataError when there is neither: nothing must not have a hash.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; check the path")
     if path.is_file():
         return sha256_file(path)
     digest = hashlib.sha256()

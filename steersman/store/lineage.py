@@ -66,12 +66,15 @@ def software_versions() -> dict[str, str]:
 
 
 def source_commit() -> str | None:
-    """Return the git commit of this source tree, None for an installed package."""
+    """Return the git commit of this source tree, None for an installed package or without git."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
     return found.stdout.strip() or None
 
 
