@@ -1,0 +1,1 @@
+"""Where prompts, human labels and models come from: package data, local folders and the hub."""
