@@ -1,0 +1,1 @@
+"""The annotation site: pages for people, a JSON API for programs, one transaction per call."""

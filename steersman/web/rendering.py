@@ -1,0 +1,49 @@
+"""Make pages: Jinja templates, and Markdown of models and users as HTML that can do no harm.
+
+Raw HTML in Markdown is shown as text, images are shown as their source (loading one would tell its host who reads
+it), and links open elsewhere without telling where from.
+"""
+
+from collections.abc import Sequence
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markdown_it.utils import EnvType, OptionsDict
+from markupsafe import Markup
+
+
+def _render_link(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
+) -> str:
+    tokens[index].attrSet("rel", "noopener noreferrer nofollow")
+    tokens[index].attrSet("target", "_blank")
+    return renderer.renderToken(tokens, index, options, env)
+
+
+def _markdown_reader() -> MarkdownIt:
+    reader = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable("image")
+    reader.add_render_rule("link_open", _render_link)
+    return reader
+
+
+_MARKDOWN = _markdown_reader()
+
+
+def markdown(text: str) -> Markup:
+    """Return Markdown as safe HTML (the reader escapes all HTML in it); single line breaks are kept."""
+    return Markup(_MARKDOWN.render(text))
+
+
+def templates() -> Environment:
+    """Return the site's templates; every value is escaped."""
+    environment = Environment(
+        loader=PackageLoader("steersman.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["markdown"] = markdown
+    return environment
