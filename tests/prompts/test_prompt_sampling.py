@@ -141,7 +141,7 @@ def test_holding_out_does_not_depend_on_the_order_of_the_rows() -> None:
 
 def test_every_prompt_is_equally_likely_to_be_held_out() -> None:
     prompts = _prompts([("a", 1, 5), ("b", 2, 3)])
-    rng, rounds = _rng(), 2000
+    rng, rounds = _rng(), 500
     drawn = pl.concat([hold_out(prompts, count=2, rng=rng)[1] for _ in range(rounds)])
     # 2 of 8 each time; five standard deviations of a binomial share
     tolerance = 5 * (0.25 * 0.75 / rounds) ** 0.5
