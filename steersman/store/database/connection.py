@@ -30,14 +30,21 @@ _BEGIN_OPTION = "steersman_begin"
 
 def create_database(path: Path) -> Engine:
     """Make the tables in a new file and return its engine; raises RunError when something stands at `path`."""
-    left = [each for each in (path, *_sidecars(path)) if each.exists()]
-    if left:
-        raise RunError(f"{left[0]}: already exists and may hold answers; choose another --out")
+    check_is_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = _engine(path)
     with writing(engine) as connection:
         command.upgrade(_alembic_config(connection), "head")
     return engine
+
+
+def check_is_free(path: Path) -> None:
+    """Raise RunError when a database, or what one leaves beside itself, stands at `path`."""
+    # a log left by a deleted database would be replayed into a new one of the same name
+    beside = [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+    for each in (path, *beside):
+        if each.exists():
+            raise RunError(f"{each}: already exists and may hold answers; choose another --out")
 
 
 def open_database(path: Path) -> Engine:
@@ -95,11 +102,6 @@ def _explained_errors() -> Iterator[None]:
         if "readonly" in cause or "unable to open" in cause:
             raise RunError(f"the database may not be written ({cause}); check its permissions") from error
         raise
-
-
-def _sidecars(path: Path) -> list[Path]:
-    # a log left by a deleted database would be replayed into a new one of the same name
-    return [path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal")]
 
 
 def _engine(path: Path) -> Engine:

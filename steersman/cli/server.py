@@ -1,0 +1,47 @@
+"""Serve an app over HTTP until it is told to stop."""
+
+import contextlib
+import errno
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from steersman.errors import RunError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+_HIGHEST_PORT = 65_535
+
+
+def serve(app: FastAPI, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+    """Serve `app` until Ctrl-C; raises RunError when the address cannot be used. Port 0 takes a free one."""
+    with bind(host, port=port) as listener:
+        # no access log: a login link holds a token
+        server = uvicorn.Server(uvicorn.Config(app, access_log=False, server_header=False))
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+
+
+def bind(host: str, *, port: int) -> socket.socket:
+    """Return a socket bound to an address; raises RunError, with what to do, when it cannot be used.
+
+    Bound before uvicorn starts, which would exit by itself with a status of its own.
+    """
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise RunError(f"port {port} does not exist; choose one from 1 to {_HIGHEST_PORT} with --port")
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise RunError(_bind_fault(error, host=host, port=port)) from error
+
+
+def _bind_fault(error: OSError, *, host: str, port: int) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"host {host} is not known; choose another with --host"
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is in use; choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} on {host} is reserved for the system; choose one above 1023 with --port"
+    return f"port {port} on {host} cannot be used ({error.strerror}); choose another --host or --port"
