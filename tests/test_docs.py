@@ -88,7 +88,7 @@ def test_the_maps_of_rooms_equal_the_tree(check: ModuleType) -> None:
         ("/" + "work/main/runs", 1),
         ("at /" + "root.", 1),
         ("see ../" + "shared/data", 1),
-        ("https://pypi." + "example.org/simple", 1),
+        ("https://py" + "pi.example.org/simple", 1),
         ("https://pypi.org/project/steersman", 0),
         ("hf_" + "a" * 30, 1),
         ("# TO" + "DO later", 1),
