@@ -1,0 +1,118 @@
+"""Write the dataset card: the README.md that stands in a dataset folder and that the hub shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from steersman.config.sections import CleanSettings
+from steersman.dataset.examples import Column
+from steersman.records import ATTRIBUTES
+
+# attribute -> stage -> figures, as `steersman agreement` prints them
+Agreement = Mapping[str, Mapping[str, Mapping[str, object] | None]]
+
+_STAGES = {
+    "first_three": "first three ratings",
+    "all": "all ratings",
+    "selected": "after selection",
+    "final": "after removal of tasks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What a card says. `sources` are lines about works and licences; `tasks` and `ratings` are (in, left)."""
+
+    licence: str | None
+    sources: Sequence[str]
+    simulated: bool
+    tasks: tuple[int, int]
+    ratings: tuple[int, int]
+    dropped: Mapping[str, int]
+    splits: Mapping[str, int]
+    columns: Mapping[str, Column]
+    agreement: Agreement
+    rules: CleanSettings
+
+
+def card_text(facts: CardFacts, *, name: str) -> str:
+    """Return the card in Markdown, with the header from which the `datasets` library knows the files of each split."""
+    parts = (_contents, _statistics, _agreement, _sources)
+    return "\n".join([_header(facts), _title(name, simulated=facts.simulated), *(part(facts) for part in parts)])
+
+
+def _header(facts: CardFacts) -> str:
+    lines = ["---", f"license: {(facts.licence or 'unknown').lower()}", "configs:", "- config_name: default"]
+    lines += ["  data_files:"]
+    for split in facts.splits:
+        lines += [f"  - split: {split}", f"    path: {split}.jsonl.gz"]
+    lines += ["- config_name: disagreements", "  data_files:", "  - split: train"]
+    return "\n".join([*lines, "    path: disagreements/disagreements.jsonl.gz", "---", ""])
+
+
+def _title(name: str, *, simulated: bool) -> str:
+    mark = " (SIMULATED ratings)" if simulated else ""
+    title = f"# {name}{mark}\n\nPrompts with two responses each, rated on five attributes from 0 to 4.\n"
+    warning = (
+        "\n**No person rated these responses.** The ratings come from a modelled crowd; they show that the tools work"
+        " and say nothing about the quality of the responses.\n"
+    )
+    return title + warning if simulated else title
+
+
+def _contents(facts: CardFacts) -> str:
+    rules = facts.rules
+    rows = ", ".join(f"{number} rows in `{split}`" for split, number in facts.splits.items())
+    dropped = ", ".join(f"{number} for {reason.replace('_', ' ')}" for reason, number in facts.dropped.items())
+    return f"""## Contents
+
+{rows}. Rows 2k and 2k+1 are the two responses to one prompt; no prompt is in both splits. Turns of a conversation are
+divided by `<extra_id_1>`, as in HelpSteer2. `disagreements/` holds the selected ratings behind each label, before tasks
+were removed for their spread; `decisions.jsonl` says what became of every rating.
+
+{facts.ratings[0]} ratings of {facts.tasks[0]} tasks came in. Of each response the {rules.keep} most-agreeing were kept
+({_chosen_on(rules)}), and their mean, rounded to the nearest integer (halves up), is the label.
+A task was removed when kept helpfulness ratings differed by more than {rules.max_spread}.
+{facts.tasks[1]} tasks and {facts.ratings[1]} ratings are left; tasks removed: {dropped or "none"}.
+"""
+
+
+def _chosen_on(rules: CleanSettings) -> str:
+    return "chosen jointly on all attributes" if rules.select_on == "joint" else "chosen on helpfulness alone"
+
+
+def _statistics(facts: CardFacts) -> str:
+    lines = ["## Statistics", "", "| | mean | standard deviation | Pearson's R with helpfulness |", "|---|---|---|---|"]
+    for name, column in facts.columns.items():
+        pearson = "undefined" if column.pearson is None else f"{column.pearson:.4f}"
+        lines.append(f"| {name.replace('_', ' ')} | {column.mean:.4f} | {column.std:.4f} | {pearson} |")
+    return "\n".join([*lines, ""])
+
+
+def _agreement(facts: CardFacts) -> str:
+    lines = [
+        "## Agreement of the annotators",
+        "",
+        "Cohen's kappa with quadratic weights over all pairs of ratings of a response. In brackets: what raters who know"
+        " nothing would reach under the same design, because selection and removal raise kappa by themselves.",
+        "",
+        "| | " + " | ".join(_STAGES.values()) + " |",
+        "|---" * (len(_STAGES) + 1) + "|",
+    ]
+    for attribute in ATTRIBUTES:
+        cells = [_agreement_cell(facts.agreement[attribute].get(stage)) for stage in _STAGES]
+        lines.append(f"| {attribute} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _agreement_cell(figures: Mapping[str, object] | None) -> str:
+    if figures is None:
+        return "not known"
+    kappa, chance = figures["kappa_quadratic"], figures["random_raters"]
+    shown = f"{kappa:.3f}" if isinstance(kappa, float) else "undefined"
+    return f"{shown} ({chance:.3f})" if isinstance(chance, float) else shown
+
+
+def _sources(facts: CardFacts) -> str:
+    lines = [f"- {source}" for source in facts.sources] or ["- not recorded"]
+    licence = facts.licence or "not known; see the sources below before you use it"
+    return "\n".join(["## Licence and sources", "", f"Licence: {licence}.", "", *lines, ""])

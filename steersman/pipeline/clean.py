@@ -1,0 +1,168 @@
+"""`steersman clean`: a file of ratings in, a dataset folder in HelpSteer2's shape out."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+
+from steersman.config.loading import dump_settings
+from steersman.config.sections import CleanSettings
+from steersman.dataset.card import Agreement, CardFacts, card_text
+from steersman.dataset.cleaning import CleanResult, clean
+from steersman.dataset.examples import Split, describe, split_by_prompt, statistics
+from steersman.errors import DataError, RunError
+from steersman.pipeline.agreement import RatingsInput, agreement_figures, read_ratings
+from steersman.store.files import sha256_file, whole_folder, write_json, write_table, write_text
+from steersman.store.lineage import (
+    LINEAGE_FILE,
+    Ancestor,
+    Lineage,
+    merge_ancestors,
+    read_lineage,
+    software_versions,
+    source_commit,
+    write_lineage,
+)
+
+STAGE = "clean"
+BOOTSTRAP_ROUNDS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the ratings came from, and whether a modelled crowd gave any of them."""
+
+    ancestors: tuple[Ancestor, ...]
+    simulated: bool
+
+
+def run(
+    path: Path,
+    *,
+    out: Path,
+    rules: CleanSettings,
+    seed: int,
+    ancestors: tuple[Ancestor, ...] = (),
+    simulated: bool | None = None,
+) -> dict[str, object]:
+    """Clean the ratings in `path` into the folder `out`, whole or not at all, and return the counts `--json` prints.
+
+    Ancestors of a lineage beside `path` are inherited. `simulated` None means: as the ratings and that lineage say.
+    Every file but lineage.json is the same for the same ratings, rules, seed and name of `out`. Raises DataError for a
+    file that cannot be read or when no task is left, RunError when `out` holds anything but an earlier result.
+    """
+    started = monotonic()
+    _refuse_foreign(out, path=path)
+    given = read_ratings(path, keep=rules.keep)
+    result = clean(given.ratings, rules=rules)
+    if result.tasks_out == 0:
+        raise DataError(f"{path}: no task is left after cleaning ({_words(result.dropped)}); see docs/cleaning.md")
+    origin = _origin(path, given=given, ancestors=ancestors, simulated=simulated)
+    agreement = agreement_figures(result, given=given, rules=rules, seed=seed, rounds=BOOTSTRAP_ROUNDS)
+    split = split_by_prompt(result.examples, validation_share=rules.validation_share, rng=np.random.default_rng(seed))
+    with whole_folder(out) as folder:
+        _write_tables(folder, result, split=split)
+        write_json(folder / "agreement.json", agreement)
+        write_json(folder / "statistics.json", statistics(result.examples))
+        facts = _card_facts(result, rules=rules, origin=origin, agreement=agreement, splits=split.rows)
+        write_text(folder / "README.md", card_text(facts, name=out.name))
+        lineage = _lineage(path, rules=rules, origin=origin, name=out.name, seed=seed)
+        write_lineage(folder, replace(lineage, seconds=round(monotonic() - started, 3)))
+    return counts(result)
+
+
+def counts(result: CleanResult) -> dict[str, object]:
+    """Return the counts of `steersman clean --json`; `dropped` counts tasks and `ratings_left_out` ratings."""
+    return {
+        "tasks_in": result.tasks_in,
+        "tasks_out": result.tasks_out,
+        "rows_out": result.examples.height,
+        "ratings_in": result.ratings_in,
+        "ratings_kept": result.ratings_kept,
+        "dropped": result.dropped,
+        "ratings_left_out": result.ratings_left_out,
+    }
+
+
+def _words(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
+
+
+def _refuse_foreign(out: Path, *, path: Path) -> None:
+    """Raise RunError when replacing `out` would destroy anything but an earlier result of this verb."""
+    if not out.is_dir():
+        return
+    if path.resolve().is_relative_to(out.resolve()):
+        raise RunError(f"{out}: holds the ratings themselves; choose another --out")
+    entries = [entry.name for entry in out.iterdir() if not entry.name.startswith(".")]
+    is_ours = LINEAGE_FILE in entries and read_lineage(out).stage == STAGE
+    if entries and not is_ours:
+        raise RunError(f"{out}: holds files that steersman clean did not write; choose another --out")
+
+
+def _origin(path: Path, *, given: RatingsInput, ancestors: tuple[Ancestor, ...], simulated: bool | None) -> Origin:
+    found = bool(given.ratings["simulated"].any())
+    inherited: tuple[Ancestor, ...] = ()
+    if (path.parent / LINEAGE_FILE).exists():
+        lineage = read_lineage(path.parent)
+        inherited, found = lineage.ancestors, found or lineage.simulated
+    merged = merge_ancestors([inherited, ancestors])
+    if not merged:
+        merged = (Ancestor(work=path.name, kind="data", role="ratings", licence=None, simulated=found),)
+    return Origin(merged, found if simulated is None else simulated)
+
+
+def _write_tables(folder: Path, result: CleanResult, *, split: Split) -> None:
+    for name in split.rows:
+        write_table(folder / f"{name}.jsonl.gz", getattr(split, name))
+    write_table(folder / "disagreements" / "disagreements.jsonl.gz", result.disagreements)
+    write_table(folder / "decisions.jsonl", result.decisions)
+
+
+def _card_facts(
+    result: CleanResult, *, rules: CleanSettings, origin: Origin, agreement: Agreement, splits: Mapping[str, int]
+) -> CardFacts:
+    return CardFacts(
+        licence=_licence(origin.ancestors),
+        sources=[_source_words(ancestor) for ancestor in origin.ancestors],
+        simulated=origin.simulated,
+        tasks=(result.tasks_in, result.tasks_out),
+        ratings=(result.ratings_in, result.ratings_kept),
+        dropped=result.dropped,
+        splits=splits,
+        columns=describe(result.examples),
+        agreement=agreement,
+        rules=rules,
+    )
+
+
+def _licence(ancestors: tuple[Ancestor, ...]) -> str | None:
+    """Return the licence that all data ancestors share, None where they differ or one is not known."""
+    licences = {ancestor.licence for ancestor in ancestors if ancestor.kind == "data"}
+    return licences.pop() if len(licences) == 1 else None
+
+
+def _source_words(ancestor: Ancestor) -> str:
+    revision = f" at {ancestor.revision}" if ancestor.revision else ""
+    simulated = ", simulated" if ancestor.simulated else ""
+    return f"{ancestor.role}: {ancestor.work}{revision} ({ancestor.licence or 'no licence known'}{simulated})"
+
+
+def _lineage(path: Path, *, rules: CleanSettings, origin: Origin, name: str, seed: int) -> Lineage:
+    return Lineage(
+        name=name,
+        stage=STAGE,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        seed=seed,
+        config_sha256=hashlib.sha256(dump_settings(rules).encode()).hexdigest(),
+        inputs={path.name: sha256_file(path)},
+        ancestors=origin.ancestors,
+        simulated=origin.simulated,
+        versions=software_versions(),
+        commit=source_commit(),
+    )
