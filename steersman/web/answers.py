@@ -11,6 +11,7 @@ from steersman.store.database.answers import Answer, ResponseScores
 from steersman.web.guideline import CONFIDENCE_LEVELS, FLAGS
 
 SIDES = ("left", "right")
+_SIDE_TITLES = {"left": "Response A", "right": "Response B"}
 _MAX_LEASE_LENGTH = 64
 
 ScoreField = Annotated[int | None, Field(ge=MIN_SCORE, le=MAX_SCORE)]
@@ -108,15 +109,12 @@ def _missing_faults(body: AnswerBody) -> list[str]:
 
 
 def _scores_from_form(form: Mapping[str, str], *, side: str, faults: list[str]) -> ResponseScores:
-    label = "Response A" if side == "left" else "Response B"
-    scores = []
-    for attribute in ATTRIBUTES:
-        score = _level(form.get(f"{side}_{attribute}"), highest=MAX_SCORE)
-        if score is None:
-            faults.append(f"{label}: choose a level of {attribute}")
-        scores.append(score)
+    scores = tuple(_level(form.get(f"{side}_{attribute}"), highest=MAX_SCORE) for attribute in ATTRIBUTES)
+    missing = [attribute for attribute, score in zip(ATTRIBUTES, scores, strict=True) if score is None]
+    if missing:
+        faults.append(f"{_SIDE_TITLES[side]}: choose a level of {', '.join(missing)}")
     confidence = _level(form.get(f"{side}_confidence"), highest=len(CONFIDENCE_LEVELS) - 1)
-    return ResponseScores(tuple(scores), confidence, safe=f"{side}_unsafe" not in form)
+    return ResponseScores(scores, confidence, safe=f"{side}_unsafe" not in form)
 
 
 def _level(text: str | None, *, highest: int) -> int | None:

@@ -138,11 +138,11 @@ def test_a_full_answer_is_saved_and_the_next_page_says_so(browser: TestClient, s
 
 def test_a_missing_score_is_named_and_the_rest_stays_chosen(browser: TestClient, site: tuple[Path, str]) -> None:
     form = full_form(lease_of(browser.get("/task").text))
-    del form["right_verbosity"]
+    del form["right_coherence"], form["right_verbosity"]
     answer = browser.post("/task/submit", data=form)
     assert answer.status_code == 422
-    assert "Response B: choose a level of verbosity" in answer.text
-    assert answer.text.count(" checked") == 9
+    assert "Response B: choose a level of coherence, verbosity" in answer.text
+    assert answer.text.count(" checked") == 8
     assert saved(site[0]) == []
 
 
