@@ -1,0 +1,195 @@
+"""`steersman report RUN...`: gather what runs recorded and write it as one HTML page.
+
+A stage whose folder is missing was not part of the run; one without its marker of completeness had not finished, and
+nothing of it is read.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from steersman.errors import DataError, RunError
+from steersman.pipeline import licences
+from steersman.report.data import (
+    STAGES,
+    Agreement,
+    DatasetStatistics,
+    Evaluation,
+    LoopCounts,
+    Missing,
+    Provenance,
+    ReportData,
+    RunReport,
+    Training,
+)
+from steersman.report.page import render_report
+from steersman.report.parsing import (
+    Json,
+    as_text,
+    parse_agreement,
+    parse_evaluation,
+    parse_licences,
+    parse_statistics,
+    parse_times,
+    parse_training,
+)
+from steersman.store.files import read_json, read_lines, read_rows, write_text
+from steersman.store.lineage import LINEAGE_FILE, Lineage, read_lineage
+from steersman.store.runs import CONFIG_FILE, DONE_FILE, METRICS_FILE, REPORT_FILE, SAMPLES_FILE
+
+RESULT_FILE = "result.json"
+_WORDS = {
+    "clean": "Cleaning",
+    "reward": "The reward model",
+    "align": "Alignment",
+    "evaluate": "Evaluation",
+}
+
+
+def run(folders: Sequence[Path], *, out: Path | None) -> Path:
+    """Write the report of one run or several and return its path.
+
+    `out` is a file, or a folder that gets `report.html`; None puts the page into the run's own folder.
+    Raises RunError for a folder that is no run, and for several runs without `out`; DataError for a damaged file.
+    """
+    place = _place(folders, out=out)
+    page = render_report(ReportData(tuple(gather(folder) for folder in folders)))
+    write_text(place, page)
+    return place
+
+
+def _place(folders: Sequence[Path], *, out: Path | None) -> Path:
+    if not folders:
+        raise RunError("report: no run given; name at least one run folder, such as runs/demo")
+    for folder in folders:
+        if not (folder / LINEAGE_FILE).is_file():
+            raise RunError(f"{folder}: not a run (no {LINEAGE_FILE}); give a folder that steersman run or demo wrote")
+    if out is not None:
+        return out / REPORT_FILE if out.is_dir() else out
+    if len(folders) > 1:
+        raise RunError("report: several runs need a place for their common page; add --out FILE.html")
+    return folders[0] / REPORT_FILE
+
+
+def gather(folder: Path) -> RunReport:
+    """Return everything the page shows of the run in `folder`; reads, and writes nothing."""
+    lineage = read_lineage(folder)
+    verdict = licences.run(folder)
+    judged = parse_licences(verdict)
+    align, evaluation = _align(folder), _evaluation(folder)
+    statistics = _statistics(folder)
+    return RunReport(
+        name=lineage.name,
+        created_at=as_text(lineage.created_at),
+        simulated=lineage.simulated
+        or verdict.get("simulated") is True
+        or any(each.simulated for each in judged.ancestors),
+        counts=_counts(folder, statistics=statistics, align=align, evaluation=evaluation),
+        statistics=statistics,
+        agreement=_agreement(folder),
+        reward=_reward(folder),
+        align=align,
+        evaluation=evaluation,
+        licences=judged,
+        times=parse_times(_read_log(folder / METRICS_FILE)),
+        provenance=_provenance(folder, lineage),
+        stages=frozenset(stage for stage in STAGES if (folder / stage).is_dir()),
+    )
+
+
+def _missing(folder: Path, stage: str) -> Missing | None:
+    if not (folder / stage).is_dir():
+        return Missing(f"{_WORDS[stage]} was not part of this run.")
+    if not (folder / stage / DONE_FILE).is_file():
+        return Missing(f"{_WORDS[stage]} had not finished when this report was written.")
+    return None
+
+
+def _statistics(folder: Path) -> DatasetStatistics | Missing:
+    return _missing(folder, "clean") or parse_statistics(_read_optional(folder / "clean" / "statistics.json"))
+
+
+def _agreement(folder: Path) -> Agreement | Missing:
+    return _missing(folder, "clean") or parse_agreement(_read_optional(folder / "clean" / "agreement.json"))
+
+
+def _reward(folder: Path) -> Training | Missing:
+    return _missing(folder, "reward") or _training(folder / "reward", prefix="reward")
+
+
+def _align(folder: Path) -> Training | Missing:
+    return _missing(folder, "align") or _training(folder / "align", prefix="align")
+
+
+def _training(stage: Path, *, prefix: str) -> Training:
+    return parse_training(_read_optional(stage / RESULT_FILE), log=_read_log(stage / METRICS_FILE), prefix=prefix)
+
+
+def _evaluation(folder: Path) -> Evaluation | Missing:
+    missing = _missing(folder, "evaluate")
+    if missing is not None:
+        return missing
+    stage = folder / "evaluate"
+    samples = read_rows(stage / SAMPLES_FILE) if (stage / SAMPLES_FILE).is_file() else []
+    return parse_evaluation(_read_optional(stage / RESULT_FILE), samples=samples)
+
+
+def _counts(
+    folder: Path,
+    *,
+    statistics: DatasetStatistics | Missing,
+    align: Training | Missing,
+    evaluation: Evaluation | Missing,
+) -> LoopCounts:
+    pairs = () if isinstance(align, Missing) else (align.train_pairs, align.validation_pairs)
+    judged = None if isinstance(evaluation, Missing) else evaluation.prompts
+    known = [count for count in pairs if count is not None]
+    return LoopCounts(
+        prompts=_count_rows(folder / "prompts" / "prompts.jsonl"),
+        responses=_count_rows(folder / "responses" / "responses.jsonl"),
+        ratings=_count_rows(folder / "ratings" / "ratings.jsonl"),
+        kept_tasks=None if isinstance(statistics, Missing) else statistics.tasks,
+        pairs=sum(known) if known else None,
+        # each held-out prompt is rewarded twice: before and after alignment
+        rewards=None if judged is None else 2 * judged,
+    )
+
+
+def _count_rows(path: Path) -> int | None:
+    if not path.is_file() or not (path.parent / DONE_FILE).is_file():
+        return None
+    return sum(1 for line in read_lines(path) if line.strip())
+
+
+def _provenance(folder: Path, lineage: Lineage) -> Provenance:
+    config = folder / CONFIG_FILE
+    text = "\n".join(read_lines(config)) if config.is_file() else None
+    return Provenance(
+        command=f"steersman run {CONFIG_FILE} --out {folder.resolve().name}-again" if text else None,
+        seed=lineage.seed,
+        commit=lineage.commit,
+        versions=tuple(lineage.versions.items()),
+        inputs=tuple(lineage.inputs.items()),
+        config=text,
+        config_sha256=as_text(lineage.config_sha256),
+        notes=lineage.notes,
+    )
+
+
+def _read_optional(path: Path) -> object:
+    return read_json(path) if path.is_file() else {}
+
+
+def _read_log(path: Path) -> list[Json]:
+    """Return the lines of a log. The last may be cut by a kill; any other fault is a DataError."""
+    lines = [line for line in read_lines(path) if line.strip()] if path.is_file() else []
+    rows: list[Json] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise DataError(f"{path}:{number}: not JSON ({error.msg}); run the stage again") from error
+        rows += [row] if isinstance(row, dict) else []
+    return rows

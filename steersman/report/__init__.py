@@ -1,0 +1,1 @@
+"""The report: everything a run recorded, as one self-contained HTML page."""
