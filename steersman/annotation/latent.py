@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 CENTRES: Mapping[str, float] = {
     "relevance": 0.58,
     "distinct": 0.90,
-    "familiar": 0.97,
+    "familiar": -0.02,
     "fullness": 0.95,
     "finished": 0.95,
     "word_length": 4.8,
@@ -106,10 +106,14 @@ def _distinct_share(words: Sequence[str]) -> float:
 
 
 def _familiar_share(words: Sequence[Sequence[str]], questions: Sequence[str]) -> FloatArray:
-    """Return the share of a response's words that another response or a question of the table uses as well."""
+    """Return the share of a response's words that another text of the table uses as well, less the table's median.
+
+    The median is taken away because in a small table most words of every response are its own.
+    """
     texts = [set(each) for each in words] + [set(_words(question)) for question in dict.fromkeys(questions)]
     used_in = Counter(word for text in texts for word in text)
-    return np.array([sum(used_in[word] > 1 for word in each) / len(each) if each else 0.0 for each in words])
+    shares = np.array([sum(used_in[word] > 1 for word in each) / len(each) if each else 0.0 for each in words])
+    return np.asarray(shares - np.median(shares), dtype=np.float64)
 
 
 def _length_ratio(number: FloatArray, questions: Sequence[str]) -> FloatArray:

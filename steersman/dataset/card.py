@@ -92,8 +92,8 @@ def _agreement(facts: CardFacts) -> str:
     lines = [
         "## Agreement of the annotators",
         "",
-        "Cohen's kappa with quadratic weights over all pairs of ratings of a response. In brackets: what raters who know"
-        " nothing would reach under the same design, because selection and removal raise kappa by themselves.",
+        "Cohen's kappa with quadratic weights over all pairs of ratings of a response. In brackets: what raters who"
+        " know nothing would reach under the same design, because selection and removal raise kappa by themselves.",
         "",
         "| | " + " | ".join(_STAGES.values()) + " |",
         "|---" * (len(_STAGES) + 1) + "|",

@@ -13,7 +13,7 @@ from steersman.records import ATTRIBUTES, NUM_LEVELS
 # How many raters a task needs, given the helpfulness ratings of each of its responses in order.
 Needed = Callable[[Sequence[Sequence[int | None]]], int]
 
-MOST_TASKS = 40_000
+MOST_TASKS = 20_000
 FEWEST_TASKS = 500
 _MOST_COMBINATIONS = 8_000_000
 _TASKS_LOOKED_AT = 20_000

@@ -2,7 +2,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steersman.config.sections import CleanSettings
@@ -171,6 +171,7 @@ def rows_of(tables: list[list[tuple[int, int, list[int | None]]]]) -> list[Row]:
     return list(unique.values())
 
 
+@settings(deadline=None, max_examples=60)
 @given(tables=TABLES)
 def test_what_goes_in_comes_out_or_has_a_reason(tables: list[list[tuple[int, int, list[int | None]]]]) -> None:
     result = cleaned(rows_of(tables))
@@ -180,6 +181,7 @@ def test_what_goes_in_comes_out_or_has_a_reason(tables: list[list[tuple[int, int
     assert result.examples.null_count().sum_horizontal().sum() == 0
 
 
+@settings(deadline=None, max_examples=60)
 @given(tables=TABLES, data=st.data())
 def test_no_order_of_rows_changes_a_label(
     tables: list[list[tuple[int, int, list[int | None]]]], data: st.DataObject

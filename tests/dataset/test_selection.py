@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steersman.config.sections import CleanSettings
@@ -53,6 +53,7 @@ def plain_choice(scores: list[list[int]], select_on: str) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("select_on", ["joint", "helpfulness"])
+@settings(deadline=None, max_examples=60)
 @given(scores=RESPONSE)
 def test_the_choice_is_that_of_a_plain_search(select_on: str, scores: list[list[int]]) -> None:
     kept = select_ratings(grid_of_one(scores), keep=3, select_on=select_on)

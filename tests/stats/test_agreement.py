@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
@@ -65,6 +65,7 @@ def test_alpha_of_three_coders_with_gaps_is_the_published_one(metric: Metric, pu
     assert alpha == pytest.approx(published, abs=5e-5)
 
 
+@settings(deadline=None, max_examples=60)
 @given(units=UNITS)
 def test_pooled_kappa_is_that_of_all_ordered_pairs_weighted_by_krippendorff(units: list[list[int]]) -> None:
     pairs = [
@@ -82,6 +83,7 @@ def test_pooled_kappa_is_that_of_all_ordered_pairs_weighted_by_krippendorff(unit
     assert kappa.value == pytest.approx(judge, abs=1e-9)
 
 
+@settings(deadline=None, max_examples=60)
 @given(units=UNITS, cut=st.integers(0, 20))
 def test_tables_of_two_parts_add_up_to_the_table_of_the_whole(units: list[list[int]], cut: int) -> None:
     counts = counts_of(units)
