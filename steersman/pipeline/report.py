@@ -6,6 +6,7 @@ nothing of it is read.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from steersman.errors import DataError, RunError
@@ -20,6 +21,7 @@ from steersman.report.data import (
     Provenance,
     ReportData,
     RunReport,
+    StageTime,
     Training,
 )
 from steersman.report.page import render_report
@@ -91,9 +93,19 @@ def gather(folder: Path) -> RunReport:
         align=align,
         evaluation=evaluation,
         licences=judged,
-        times=parse_times(_read_log(folder / METRICS_FILE)),
+        times=_times(folder),
         provenance=_provenance(folder, lineage),
         stages=frozenset(stage for stage in STAGES if (folder / stage).is_dir()),
+    )
+
+
+def _times(folder: Path) -> tuple[StageTime, ...]:
+    """Return the times in the log; a reused stage shows what its own lineage says making it took."""
+    return tuple(
+        replace(time, seconds=read_lineage(folder / time.stage).seconds)
+        if time.reused and (folder / time.stage / LINEAGE_FILE).is_file()
+        else time
+        for time in parse_times(_read_log(folder / METRICS_FILE))
     )
 
 

@@ -52,11 +52,12 @@ class LabelStatistics:
 
 @dataclass(frozen=True, slots=True)
 class DatasetStatistics:
-    """The cleaned dataset. Characters are means per prompt and per response; the share is between 0 and 1."""
+    """The cleaned dataset. Turns and characters are means per prompt or response; the share is between 0 and 1."""
 
     rows: int | None
     tasks: int | None
     multi_turn_share: float | None
+    turns: float | None
     prompt_characters: float | None
     response_characters: float | None
     labels: tuple[LabelStatistics, ...]

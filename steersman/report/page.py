@@ -21,6 +21,7 @@ _FILTERS = (
     wording.gigabytes,
     wording.helpfulness_accuracy,
     wording.interval,
+    wording.last_margin,
     wording.moment,
     wording.peak_bytes,
     wording.percent,

@@ -72,6 +72,7 @@ def parse_statistics(value: object) -> DatasetStatistics:
         rows=as_whole(fields.get("rows")),
         tasks=as_whole(fields.get("tasks")),
         multi_turn_share=as_number(fields.get("multi_turn_share")),
+        turns=as_number(as_mapping(fields.get("turns_in_prompt")).get("mean")),
         prompt_characters=as_number(characters.get("prompt")),
         response_characters=as_number(characters.get("response")),
         labels=tuple(_labels(name, as_mapping(fields[name])) for name in _attributes_in(fields)),
@@ -206,7 +207,8 @@ def _ancestor(fields: Json) -> AncestorVerdict:
 def parse_times(log: Sequence[Json]) -> tuple[StageTime, ...]:
     """Return one entry per stage of a run's metrics.jsonl, in order of first mention.
 
-    A stage that was reused keeps the time and memory of the run that made it, where the log still holds them.
+    A stage that was reused keeps the time and memory of the run that made it where the log still holds them; else its
+    memory is unknown, for what the log says of it is that of a process that did nothing.
     """
     entries: dict[str, StageTime] = {}
     for row in log:
@@ -215,7 +217,7 @@ def parse_times(log: Sequence[Json]) -> tuple[StageTime, ...]:
             continue
         reused, peak = row.get("reused") is True, as_number(row.get("peak_rss_bytes"))
         earlier = entries.get(stage)
-        if reused and earlier is not None:
-            seconds, peak = earlier.seconds, earlier.peak_rss_bytes
+        if reused:
+            seconds, peak = (earlier.seconds, earlier.peak_rss_bytes) if earlier else (seconds, None)
         entries[stage] = StageTime(stage, seconds, peak, reused)
     return tuple(entries.values())

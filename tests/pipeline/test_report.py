@@ -77,7 +77,12 @@ def _write_top(folder: Path, *, ancestors: tuple[Ancestor, ...]) -> None:
 def _write_clean(clean: Path) -> None:
     histograms = dict(zip(ATTRIBUTES, ([24, 38, 70, 94, 52], [20, 34, 66, 98, 60], [2, 10, 34, 112, 120],
                                        [60, 124, 76, 16, 2], [44, 96, 92, 38, 8]), strict=True))  # fmt: skip
-    statistics: dict[str, object] = {"rows": 278, "tasks": 139, "multi_turn_share": 0.288}
+    statistics: dict[str, object] = {
+        "rows": 278,
+        "tasks": 139,
+        "multi_turn_share": 0.288,
+        "turns_in_prompt": {"mean": 1.63},
+    }
     statistics["characters"] = {"prompt": 412.6, "response": 733.1}
     for attribute, counts in histograms.items():
         mean = sum(level * count for level, count in enumerate(counts)) / sum(counts)
@@ -110,6 +115,7 @@ def _write_training(stage: Path, *, prefix: str, start: float, end: float) -> No
         row: dict[str, object] = {"step": step, f"{prefix}/train_loss": level * float(rng.normal(0.97, 0.06))}
         if step % 12 == 0:
             row[f"{prefix}/validation_loss"] = level * 1.03 + step * 0.0004
+            row[f"{prefix}/margin"] = 0.004 * step
             row[f"{prefix}/validation_accuracy"] = 0.5 + 0.13 * (1 - float(np.exp(-step / 30)))
         rows.append(row)
     write_jsonl(stage / "metrics.jsonl", rows)
@@ -291,6 +297,13 @@ def test_empty_results_say_not_recorded(demo: Path) -> None:
     for name in ("clean/statistics.json", "clean/agreement.json", "reward/result.json", "evaluate/result.json"):
         write_json(demo / name, {})
     assert page_of(demo).count("not recorded") > 10
+
+
+def test_a_reused_stage_shows_the_time_it_once_took(tmp_path: Path) -> None:
+    folder = write_bare_run(tmp_path / "again", ancestors=(PROMPTS,))
+    write_lineage(folder / "prompts", Lineage("again", "prompts", "", 12.5, 7, "", {}, (PROMPTS,), False))
+    first = gather(folder).times[0]
+    assert (first.stage, first.reused, first.seconds) == ("prompts", True, 12.5)
 
 
 def test_a_log_cut_by_a_kill_keeps_its_whole_lines(demo: Path) -> None:

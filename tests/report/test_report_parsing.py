@@ -40,6 +40,10 @@ def test_a_histogram_of_another_length_is_not_shown() -> None:
     assert parse_statistics({"helpfulness": {"histogram": [1, 2, 3]}}).labels[0].histogram == ()
 
 
+def test_turns_are_read_from_the_statistics_of_the_prompts() -> None:
+    assert parse_statistics({"turns_in_prompt": {"mean": 1.6}, "rows": 4}).turns == 1.6
+
+
 def test_agreement_comes_in_the_order_of_attributes_and_stages() -> None:
     value: dict[str, object] = {name: {"final": {}, "first_three": None} for name in ("verbosity", "helpfulness")}
     assert [(each.attribute, each.stage) for each in parse_agreement(value).figures] == [
