@@ -1,7 +1,7 @@
 """What a plug-in looks like. Stages know these shapes; backends, sources and store fill them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -121,3 +121,10 @@ class ArrayStore(Protocol):
 
 
 Metrics = Mapping[str, float]
+
+
+@contextmanager
+def no_progress(label: str, total: int, unit: str) -> Iterator[Advance]:
+    """A `Progress` that shows nothing."""
+    del label, total, unit
+    yield lambda amount: None

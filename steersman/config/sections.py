@@ -13,6 +13,7 @@ class PromptsSettings(Settings):
 
     source: str = Field(description="'starter' for the prompts shipped with Steersman, or the path of a prompts table")
     limit: int | None = Field(None, ge=2, description="take this many, spread over topics and complexity; null = all")
+    held_out: int = Field(ge=0, description="of these, set so many aside for evaluation; never trained on")
 
 
 class GeneratorSettings(Settings):
@@ -58,6 +59,9 @@ class HumanDataSettings(Settings):
 
     path: str = Field(description="folder in HelpSteer2's released shape, or 'nvidia/HelpSteer2' for the hub")
     prompts: int | None = Field(200, ge=10, description="sample this many prompts; null = all")
+    max_characters: int | None = Field(
+        None, ge=100, description="only tasks whose prompt and two responses have at most so many; null = all"
+    )
 
 
 class CleanSettings(Settings):
@@ -129,6 +133,7 @@ class AlignSettings(Settings):
     method: Literal["dpo"] = Field(description="dpo: direct preference optimisation")
     model: str = Field(description="starting policy and reference: embedded model name, hub name or folder")
     beta: float = Field(gt=0, description="strength of the pull towards the reference")
+    max_pairs: int | None = Field(None, ge=1, description="train and validate on the first so many pairs; null = all")
     max_tokens: int = Field(ge=16, description="longer pairs are dropped and counted")
     tune: TuneSettings
     optimiser: OptimiserSettings
@@ -138,7 +143,6 @@ class AlignSettings(Settings):
 class EvaluateSettings(Settings):
     """How the aligned policy is compared with its start."""
 
-    prompts: int = Field(ge=2, description="held-out prompts, never trained on")
     max_new_tokens: int = Field(ge=1, description="a response is cut there")
     batch_size: int = Field(64, ge=1, description="conversations decoded together")
     temperature: float = Field(0.0, ge=0, le=5, description="0 is greedy")

@@ -16,6 +16,7 @@ from steersman.dataset.cleaning import CleanResult, clean
 from steersman.dataset.examples import Split, describe, split_by_prompt, statistics
 from steersman.errors import DataError, RunError
 from steersman.pipeline.agreement import RatingsInput, agreement_figures, read_ratings
+from steersman.pipeline.stage import Product
 from steersman.store.files import sha256_file, whole_folder, write_json, write_table, write_text
 from steersman.store.lineage import (
     LINEAGE_FILE,
@@ -57,22 +58,48 @@ def run(
     """
     started = monotonic()
     _refuse_foreign(out, path=path)
+    cleaned = _clean(path, rules=rules)
+    origin = _origin(path, given=cleaned.given, ancestors=ancestors, simulated=simulated)
+    with whole_folder(out) as folder:
+        _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=out.name)
+        lineage = _lineage(path, rules=rules, origin=origin, name=out.name, seed=seed)
+        write_lineage(folder, replace(lineage, seconds=round(monotonic() - started, 3)))
+    return counts(cleaned.result)
+
+
+def fill(folder: Path, path: Path, *, rules: CleanSettings, seed: int, name: str) -> Product:
+    """Clean the ratings in `path` into the stage folder `folder`; the dataset calls itself `name`."""
+    cleaned = _clean(path, rules=rules)
+    origin = _origin(path, given=cleaned.given, ancestors=(), simulated=None)
+    _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
+    return Product(counts(cleaned.result), origin.ancestors, origin.simulated)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cleaned:
+    given: RatingsInput
+    result: CleanResult
+
+
+def _clean(path: Path, *, rules: CleanSettings) -> _Cleaned:
     given = read_ratings(path, keep=rules.keep)
     result = clean(given.ratings, rules=rules)
     if result.tasks_out == 0:
         raise DataError(f"{path}: no task is left after cleaning ({_words(result.dropped)}); see docs/cleaning.md")
-    origin = _origin(path, given=given, ancestors=ancestors, simulated=simulated)
-    agreement = agreement_figures(result, given=given, rules=rules, seed=seed, rounds=BOOTSTRAP_ROUNDS)
+    return _Cleaned(given, result)
+
+
+def _write_dataset(
+    folder: Path, cleaned: _Cleaned, *, origin: Origin, rules: CleanSettings, seed: int, name: str
+) -> None:
+    result = cleaned.result
+    agreement = agreement_figures(result, given=cleaned.given, rules=rules, seed=seed, rounds=BOOTSTRAP_ROUNDS)
     split = split_by_prompt(result.examples, validation_share=rules.validation_share, rng=np.random.default_rng(seed))
-    with whole_folder(out) as folder:
-        _write_tables(folder, result, split=split)
-        write_json(folder / "agreement.json", agreement)
-        write_json(folder / "statistics.json", statistics(result.examples))
-        facts = _card_facts(result, rules=rules, origin=origin, agreement=agreement, splits=split.rows)
-        write_text(folder / "README.md", card_text(facts, name=out.name))
-        lineage = _lineage(path, rules=rules, origin=origin, name=out.name, seed=seed)
-        write_lineage(folder, replace(lineage, seconds=round(monotonic() - started, 3)))
-    return counts(result)
+    _write_tables(folder, result, split=split)
+    write_json(folder / "agreement.json", agreement)
+    write_json(folder / "statistics.json", statistics(result.examples))
+    facts = _card_facts(result, rules=rules, origin=origin, agreement=agreement, splits=split.rows)
+    write_text(folder / "README.md", card_text(facts, name=name))
 
 
 def counts(result: CleanResult) -> dict[str, object]:

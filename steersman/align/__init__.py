@@ -1,0 +1,1 @@
+"""Alignment of a policy with preferences, one file per objective."""

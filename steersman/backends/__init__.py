@@ -1,0 +1,1 @@
+"""Generators, scorers and judges behind the protocols."""

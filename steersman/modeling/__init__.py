@@ -1,0 +1,1 @@
+"""One language model on any device: loading, chat text to tokens, group packing, layers, log-probs, sampling."""

@@ -1,0 +1,87 @@
+"""Run part of a decoder: the lower layers once, frozen, and the upper ones as often as training needs.
+
+Shapes: T packed tokens, D hidden size. Works for decoders of transformers that keep `layers` and `norm` and take
+`inputs_embeds` as is; `check_split` proves it for a model before anything relies on it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from steersman.errors import PluginError
+from steersman.modeling.packing import Packed
+
+_SPLIT_TOLERANCE = 1e-3
+
+
+def backbone_of(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the decoder below a model's head; raises PluginError for another kind of architecture."""
+    backbone = model.base_model
+    if not isinstance(getattr(backbone, "layers", None), nn.ModuleList) or not hasattr(backbone, "norm"):
+        raise PluginError(f"{type(model).__name__} is not a decoder with layers and a final norm; use another model")
+    return cast(PreTrainedModel, backbone)
+
+
+def layers_of(model: PreTrainedModel) -> nn.ModuleList:
+    """Return the decoder's layers, lowest first."""
+    return cast(nn.ModuleList, backbone_of(model).layers)
+
+
+@contextmanager
+def _only_layers(backbone: PreTrainedModel, start: int, stop: int) -> Iterator[None]:
+    layers, norm, count = layers_of(backbone), backbone.norm, backbone.config.num_hidden_layers
+    try:
+        backbone.layers = layers[start:stop]
+        backbone.config.num_hidden_layers = stop - start
+        if stop < len(layers):
+            backbone.norm = nn.Identity()
+        yield
+    finally:
+        backbone.layers, backbone.norm, backbone.config.num_hidden_layers = layers, norm, count
+
+
+def all_states(model: PreTrainedModel, packed: Packed) -> torch.Tensor:
+    """Return the normed hidden states of a packed group, (T, D)."""
+    states: torch.Tensor = backbone_of(model)(
+        input_ids=packed.ids, attention_mask=packed.mask, position_ids=packed.positions, use_cache=False
+    ).last_hidden_state[0]
+    return states
+
+
+def lower_states(model: PreTrainedModel, packed: Packed, *, num_lower: int) -> torch.Tensor:
+    """Return the hidden states after the first `num_lower` layers, before any final norm, (T, D)."""
+    backbone = backbone_of(model)
+    if num_lower == 0:
+        return cast(torch.Tensor, backbone.get_input_embeddings()(packed.ids)[0])
+    with _only_layers(backbone, 0, num_lower):
+        return all_states(model, packed)
+
+
+def upper_states(model: PreTrainedModel, states_TD: torch.Tensor, packed: Packed, *, num_lower: int) -> torch.Tensor:
+    """Return the normed hidden states, (T, D), from those after the first `num_lower` layers."""
+    backbone = backbone_of(model)
+    with _only_layers(backbone, num_lower, len(layers_of(backbone))):
+        states: torch.Tensor = backbone(
+            inputs_embeds=states_TD[None],
+            attention_mask=packed.mask,
+            position_ids=packed.positions,
+            use_cache=False,
+        ).last_hidden_state[0]
+    return states
+
+
+def check_split(model: PreTrainedModel, packed: Packed, *, num_lower: int) -> None:
+    """Raise PluginError unless lower then upper layers give what the whole model gives on one group."""
+    with torch.inference_mode():
+        whole_TD = all_states(model, packed).float()
+        halves_TD = upper_states(model, lower_states(model, packed, num_lower=num_lower), packed, num_lower=num_lower)
+    gap = (whole_TD - halves_TD.float()).norm() / whole_TD.norm()
+    if not gap < _SPLIT_TOLERANCE:
+        raise PluginError(
+            f"{type(model).__name__} cannot be split at layer {num_lower} (outputs differ by {gap:.2g});"
+            " use tune.mode 'lora' or 'full'"
+        )

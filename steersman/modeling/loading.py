@@ -1,0 +1,163 @@
+"""Load and save models and tokenizers from a folder, with clear errors; convert GGUF; make tiny random models."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as transformers_logging
+
+from steersman.errors import PluginError
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
+# ChatML, the public format of many chat models: every turn between <|im_start|>role and <|im_end|>.
+_CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' own bars and notices off the terminal: the verbs draw their own progress."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("transformers").propagate = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        transformers_logging.enable_progress_bar()
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raise PluginError when `folder` lacks the config, the weights or the tokenizer of a transformers model."""
+    if not folder.is_dir():
+        raise PluginError(f"{folder}: no such model folder")
+    if not (folder / "config.json").is_file():
+        raise PluginError(f"{folder}: no config.json, so this is not a transformers model folder")
+    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        raise PluginError(f"{folder}: no weights (*.safetensors); download the whole model folder")
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise PluginError(f"{folder}: the model has no tokenizer; save it there with tokenizer.save_pretrained(folder)")
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model folder; it must have a chat template and an end-of-turn token."""
+    check_model_folder(folder)
+    try:
+        with quiet_transformers():
+            tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise PluginError(f"{folder}: its tokenizer cannot be loaded ({error})") from error
+    if tokenizer.chat_template is None:
+        raise PluginError(f"{folder}: the tokenizer has no chat template; use an instruction-tuned model or add one")
+    if tokenizer.eos_token_id is None:
+        raise PluginError(f"{folder}: the tokenizer has no eos_token")
+    return tokenizer
+
+
+def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+    """Return the causal language model in `folder`, in evaluation mode."""
+    check_model_folder(folder)
+    try:
+        with quiet_transformers():
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise PluginError(f"{folder}: cannot be loaded as a causal language model ({error})") from error
+    return cast(PreTrainedModel, model.eval().to(device))
+
+
+def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype) -> PreTrainedModel:
+    """Return the model in `folder` with a linear head without bias; `num_outputs` None keeps the saved head.
+
+    A new head starts at zero: the first predictions are then the same for every response, whatever the seed.
+    """
+    check_model_folder(folder)
+    try:
+        with quiet_transformers():
+            extra = {} if num_outputs is None else {"num_labels": num_outputs}
+            model = AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, **extra
+            )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise PluginError(f"{folder}: cannot be loaded with a classification head ({error})") from error
+    if not isinstance(getattr(model, "score", None), torch.nn.Linear) or model.score.bias is not None:
+        raise PluginError(
+            f"{folder}: {type(model).__name__} has no linear 'score' head without bias; not supported yet"
+        )
+    if num_outputs is not None:
+        torch.nn.init.zeros_(model.score.weight)
+    return cast(PreTrainedModel, model.eval())
+
+
+def convert_gguf(file: Path, *, out: Path) -> None:
+    """Write the model in a GGUF file as a transformers folder in bfloat16.
+
+    The weights are those of the file, so a quantised file gives a model slightly off the original.
+    """
+    where = {"gguf_file": file.name}
+    with quiet_transformers():
+        quantised = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **where)
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
+        # transformers refuses to save a model it loaded from GGUF, so the weights move into a plain one
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(file.parent, **where))
+        model.load_state_dict(quantised.state_dict())
+        model.generation_config = quantised.generation_config
+        model.to(torch.bfloat16).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+
+
+def write_tiny_model(out: Path, *, seed: int) -> None:
+    """Write a 2-layer random Llama with a byte tokenizer: real in every respect but its size; for tests."""
+    tokenizer = _byte_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]), quiet_transformers():
+        torch.manual_seed(seed)
+        LlamaForCausalLM(config).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+
+
+def _byte_tokenizer() -> PreTrainedTokenizerFast:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {character: index for index, character in enumerate(alphabet)}
+    core = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
+    core.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|pad|>", extra_special_tokens=["<|im_start|>"]
+    )
+    tokenizer.chat_template = _CHATML
+    return tokenizer

@@ -1,0 +1,65 @@
+"""Choose which weights move, and by whose gradients: upper layers, adapters, or everything."""
+
+from typing import cast
+
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+
+from steersman.config.sections import TuneSettings
+from steersman.errors import ConfigError
+from steersman.modeling.layers import backbone_of, layers_of
+
+_LORA_TARGETS = "all-linear"
+_LORA_ALPHA_PER_RANK = 2
+
+
+def num_frozen_layers(model: PreTrainedModel, *, tune: TuneSettings) -> int:
+    """Return how many lower layers stay as they are and may be cached; 0 for adapters and full tuning."""
+    total = len(layers_of(model))
+    if tune.mode != "upper" or tune.layers is None:
+        return 0
+    if tune.layers > total:
+        raise ConfigError(f"tune.layers is {tune.layers}, but the model has only {total} layers")
+    return total - tune.layers
+
+
+def make_trainable(model: PreTrainedModel, *, tune: TuneSettings) -> nn.Module:
+    """Set what is trained in `model` and return the model to train, with adapters put in for lora.
+
+    A head named `score` is always trained. The embedding and a language-model head tied to it move in full mode only.
+    """
+    if tune.mode == "full":
+        model.requires_grad_(True)
+        return model
+    model.requires_grad_(False)
+    if tune.mode == "lora":
+        return _with_adapters(model, rank=tune.lora_rank or 1)
+    for layer in layers_of(model)[num_frozen_layers(model, tune=tune) :]:
+        layer.requires_grad_(True)
+    cast(nn.Module, backbone_of(model).norm).requires_grad_(True)
+    if isinstance(getattr(model, "score", None), nn.Module):
+        cast(nn.Module, model.score).requires_grad_(True)
+    return model
+
+
+def _with_adapters(model: PreTrainedModel, *, rank: int) -> PeftModel:
+    has_score = hasattr(model, "score")
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=_LORA_ALPHA_PER_RANK * rank,
+        target_modules=_LORA_TARGETS,
+        task_type="SEQ_CLS" if has_score else "CAUSAL_LM",
+        exclude_modules=["score"] if has_score else None,
+    )
+    adapted = cast(PeftModel, get_peft_model(model, config))
+    if has_score:
+        cast(nn.Module, model.score).requires_grad_(True)
+    return adapted
+
+
+def merged(model: nn.Module) -> PreTrainedModel:
+    """Return the plain transformers model with any adapters merged into its weights."""
+    if isinstance(model, PeftModel):
+        return cast(PreTrainedModel, model.merge_and_unload())
+    return cast(PreTrainedModel, model)

@@ -1,0 +1,37 @@
+"""Read rated responses for training: rows 2k and 2k+1 of an examples table share a prompt."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from steersman.errors import DataError
+from steersman.store.files import read_table
+from steersman.tables import EXAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class RatedPairs:
+    """The pairs of an examples table: prompts (n), responses (n of two), and the table itself (2n rows)."""
+
+    prompts: list[str]
+    responses: list[tuple[str, ...]]
+    examples: pl.DataFrame
+
+    def rows_of(self, numbers: list[int]) -> pl.DataFrame:
+        """Return both rows of each of the pairs called by number, in that order."""
+        return self.examples[[row for number in numbers for row in (2 * number, 2 * number + 1)]]
+
+
+def read_pairs(path: Path) -> RatedPairs:
+    """Return the pairs in an examples file; raises DataError where two rows of a pair have different prompts."""
+    examples = read_table(path, table=EXAMPLES)
+    first, second = examples[0::2], examples[1::2]
+    if first.height != second.height:
+        raise DataError(f"{path}: {examples.height} rows, but rows 2k and 2k+1 belong to one prompt; one is missing")
+    is_apart = (first["prompt"] != second["prompt"]).arg_true()
+    if is_apart.len():
+        row = 2 * int(is_apart[0]) + 1
+        raise DataError(f"{path}: rows {row} and {row + 1} must share a prompt ({is_apart.len()} such pairs)")
+    responses: list[tuple[str, ...]] = list(zip(first["response"].to_list(), second["response"].to_list(), strict=True))
+    return RatedPairs(first["prompt"].to_list(), responses, examples)

@@ -1,0 +1,72 @@
+"""Open a model by name: found by `sources`, converted once into the cache, with its ancestors and its hash."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from steersman.errors import DataError
+from steersman.modeling.loading import convert_gguf, write_tiny_model
+from steersman.sources.models import TINY_RANDOM, FoundModel, find_model
+from steersman.store.cache import cache_folder
+from steersman.store.files import sha256_file, whole_folder
+from steersman.store.lineage import LINEAGE_FILE, Ancestor, read_lineage
+
+_TINY_SEED = 0
+_WEIGHTS = "*.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model as a transformers folder on this machine; `is_simulated` when it was trained on simulated ratings."""
+
+    name: str
+    folder: Path
+    ancestors: tuple[Ancestor, ...]
+    is_simulated: bool
+
+    @property
+    def licence(self) -> str | None:
+        """The licence of the model itself, where it is known."""
+        return self.ancestors[0].licence if self.ancestors else None
+
+
+def open_model(name: str, *, role: str) -> ModelFolder:
+    """Return the model called `name`; `role` says in the lineage what it is used for.
+
+    Raises PluginError when it cannot be found or loaded.
+    """
+    found = find_model(name, cache=cache_folder() / "hub")
+    folder = found.folder or _made(name, found)
+    ancestors, is_simulated = _origin(folder, replace(found.ancestor, role=role))
+    return ModelFolder(name, folder, ancestors, is_simulated)
+
+
+def _origin(folder: Path, ancestor: Ancestor) -> tuple[tuple[Ancestor, ...], bool]:
+    if not (folder / LINEAGE_FILE).is_file():
+        return (ancestor,), False
+    try:
+        lineage = read_lineage(folder)
+    except DataError:
+        return (ancestor,), False
+    return lineage.ancestors, lineage.simulated
+
+
+def _made(name: str, found: FoundModel) -> Path:
+    label = name if found.gguf is None else f"{name}-{sha256_file(found.gguf)[:12]}"
+    folder = cache_folder() / "models" / label
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{label}.lock")):
+        if folder.is_dir():
+            return folder
+        with whole_folder(folder) as temporary:
+            if found.gguf is not None:
+                convert_gguf(found.gguf, out=temporary)
+            elif name == TINY_RANDOM:
+                write_tiny_model(temporary, seed=_TINY_SEED)
+    return folder
+
+
+def weights_sha256(model: ModelFolder) -> str:
+    """Return one hash over the weight files of a model."""
+    return " ".join(sha256_file(file) for file in sorted(model.folder.glob(_WEIGHTS)))

@@ -1,0 +1,58 @@
+"""`steersman prompts`: collect prompts, sample them, and set some aside that nothing is trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from steersman.config.sections import PromptsSettings
+from steersman.errors import DataError
+from steersman.pipeline.lineages import inherited
+from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
+from steersman.prompts.sampling import hold_out, sample_prompts
+from steersman.prompts.statistics import prompt_statistics
+from steersman.sources.starter import starter_prompts
+from steersman.store.files import read_table, write_json, write_table
+from steersman.store.lineage import Ancestor
+from steersman.tables import PROMPTS
+
+STARTER = "starter"
+PROMPTS_FILE = "prompts.jsonl"
+HELD_OUT_FILE = "held_out.jsonl"
+
+
+def run(settings: PromptsSettings, *, seed: int, out: Path) -> Outcome:
+    """Write `prompts.jsonl` and `held_out.jsonl` into the run folder `out`."""
+    inputs = {} if settings.source == STARTER else {"source": _file(settings.source)}
+    stage = Stage("prompts", out, settings, seed, inputs)
+    return run_stage(stage, lambda folder: _make(folder, settings=settings, seed=seed))
+
+
+def _file(source: str) -> Path:
+    if not Path(source).is_file():
+        raise DataError(f"prompts.source: {source!r} is neither 'starter' nor a file")
+    return Path(source)
+
+
+def _make(folder: Path, *, settings: PromptsSettings, seed: int) -> Product:
+    pool = starter_prompts() if settings.source == STARTER else read_table(Path(settings.source), table=PROMPTS)
+    rng = np.random.default_rng([seed, 0])
+    chosen = pool if settings.limit is None else sample_prompts(pool, count=settings.limit, rng=rng)
+    kept, held_out = (
+        hold_out(chosen, count=settings.held_out, rng=rng) if settings.held_out else (chosen, chosen.clear())
+    )
+    write_table(folder / PROMPTS_FILE, kept)
+    write_table(folder / HELD_OUT_FILE, held_out)
+    write_json(folder / "statistics.json", prompt_statistics(chosen).to_dicts())
+    result = {"prompts": kept.height, "held_out": held_out.height, "topics": chosen["topic"].n_unique()}
+    return Product(result, _ancestors(chosen, settings=settings), simulated=False)
+
+
+def _ancestors(prompts: pl.DataFrame, *, settings: PromptsSettings) -> tuple[Ancestor, ...]:
+    named = prompts.select("source", "licence").unique(maintain_order=True).rows()
+    ancestors = tuple(Ancestor(source, "data", "prompts", licence) for source, licence in named)
+    if settings.source == STARTER:
+        return ancestors
+    found = inherited([Path(settings.source)], role="prompts")
+    # a table without a lineage beside it speaks for itself, row by row
+    return tuple(dict.fromkeys([*ancestors, *(each for each in found.ancestors if each.licence is not None)]))

@@ -1,0 +1,130 @@
+"""`steersman train dpo`: rated responses and a starting policy in, an aligned policy out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from steersman.align.dpo import PairSplit, train
+from steersman.config.run import TrainDpoSettings
+from steersman.dataset.examples import pairs_from_examples
+from steersman.engine.fit import FitResult, Schedule
+from steersman.errors import DataError
+from steersman.modeling.loading import load_policy, load_tokenizer, quiet_transformers
+from steersman.modeling.precision import default_device
+from steersman.modeling.tuning import merged
+from steersman.pipeline.examples import read_pairs
+from steersman.pipeline.lineages import inherited
+from steersman.pipeline.models import ModelFolder, open_model
+from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
+from steersman.pipeline.training import TokenGroups, metrics_logger, prepare_states, tokenise
+from steersman.protocols import Progress, no_progress
+from steersman.store.files import write_json
+from steersman.store.lineage import merge_ancestors
+from steersman.store.runs import CHECKPOINT_FOLDER, METRICS_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class _Preferences:
+    tokens: TokenGroups
+    num_ties: int
+
+
+def run(settings: TrainDpoSettings, *, out: Path, progress: Progress = no_progress) -> dict[str, object]:
+    """Align a policy into the run folder `out` and return the contract of `train ... --json`.
+
+    Chosen is the response with the higher helpfulness; ties are no pairs. `out/checkpoint` is a transformers folder
+    for `AutoModelForCausalLM`.
+    """
+    return run_outcome(settings, out=out, progress=progress).result
+
+
+def run_outcome(settings: TrainDpoSettings, *, out: Path, progress: Progress) -> Outcome:
+    """Do as `run`, and also say how long it took and whether it was there already."""
+    inputs = {name: Path(path) for name, path in settings.data.model_dump().items()}
+    for path in inputs.values():
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; check the paths under 'data' of the config")
+    stage = Stage("align", out, settings, settings.seed, inputs)
+    return run_stage(stage, lambda folder: _make(folder, settings=settings, progress=progress))
+
+
+def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Product:
+    align = settings.align
+    base = open_model(align.model, role="starting policy")
+    tokenizer = load_tokenizer(base.folder)
+    training = _read(Path(settings.data.train), tokenizer=tokenizer, settings=settings)
+    validation = _read(Path(settings.data.validation), tokenizer=tokenizer, settings=settings)
+    model, fitted = _fit(folder, training, validation, base=base, settings=settings, progress=progress)
+    with quiet_transformers():
+        model.save_pretrained(folder / CHECKPOINT_FOLDER)
+        tokenizer.save_pretrained(folder / CHECKPOINT_FOLDER)
+    result = {
+        "run": str(folder),
+        "steps": fitted.steps,
+        "seconds": round(fitted.seconds, 3),
+        "tokens": fitted.tokens,
+        "best_step": fitted.best_step,
+        "metrics": {f"align/validation_{name}": value for name, value in fitted.best.items()},
+        "train_pairs": len(training.tokens.groups),
+        "validation_pairs": len(validation.tokens.groups),
+        "ties": training.num_ties + validation.num_ties,
+        "dropped_long": training.tokens.num_too_long + validation.tokens.num_too_long,
+    }
+    write_json(folder / "result.json", result)
+    data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
+    return Product(result, merge_ancestors([base.ancestors, data.ancestors]), data.simulated or base.is_simulated)
+
+
+def _read(path: Path, *, tokenizer: PreTrainedTokenizerBase, settings: TrainDpoSettings) -> _Preferences:
+    examples = read_pairs(path).examples
+    pairs = pairs_from_examples(examples)
+    if pairs.height == 0:
+        raise DataError(f"{path}: every pair ties on helpfulness, so there is no preference to learn")
+    kept = pairs.head(settings.align.max_pairs) if settings.align.max_pairs else pairs
+    tokens = tokenise(
+        tokenizer,
+        kept["prompt"].to_list(),
+        _both(kept),
+        max_tokens=settings.align.max_tokens,
+        source=str(path),
+    )
+    return _Preferences(tokens, examples.height // 2 - pairs.height)
+
+
+def _both(pairs: pl.DataFrame) -> list[tuple[str, ...]]:
+    return list(zip(pairs["chosen"].to_list(), pairs["rejected"].to_list(), strict=True))
+
+
+def _fit(
+    folder: Path,
+    training: _Preferences,
+    validation: _Preferences,
+    *,
+    base: ModelFolder,
+    settings: TrainDpoSettings,
+    progress: Progress,
+) -> tuple[PreTrainedModel, FitResult]:
+    align = settings.align
+    torch.manual_seed(settings.seed)  # for the adapters' first weights and for dropout, where a model has it
+    split = PairSplit(len(training.tokens.groups), len(validation.tokens.groups))
+    states, trained = prepare_states(
+        lambda dtype: load_policy(base.folder, dtype=dtype, device=default_device()),
+        [*training.tokens.groups, *validation.tokens.groups],
+        base=base,
+        tune=align.tune,
+        progress=progress,
+    )
+    total = split.num_training * (1 + align.optimiser.epochs) + split.num_validation
+    with progress("align", total, "pair") as advance:
+        fitted = train(
+            states,
+            split,
+            beta=align.beta,
+            schedule=Schedule(align.optimiser, align.evaluate_every, settings.seed),
+            on_metrics=metrics_logger(folder / METRICS_FILE, prefix="align"),
+            advance=advance,
+        )
+    return merged(trained).eval(), fitted

@@ -1,0 +1,111 @@
+"""What every training verb does first: tokens, dropped rows, trainable weights, cached lower activations."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from steersman.config.sections import TuneSettings
+from steersman.errors import DataError
+from steersman.modeling.activations import activation_key, cache_lower
+from steersman.modeling.chat import Group, group_tokens
+from steersman.modeling.layers import check_split
+from steersman.modeling.packing import pack
+from steersman.modeling.precision import Precision, default_device, fast_precision, placed, torch_dtype
+from steersman.modeling.states import TrainingStates
+from steersman.modeling.tuning import make_trainable, num_frozen_layers
+from steersman.pipeline.models import ModelFolder, weights_sha256
+from steersman.protocols import Progress
+from steersman.records import text_to_messages
+from steersman.store.arrays import FolderArrayStore
+from steersman.store.cache import cache_folder
+from steersman.store.files import append_jsonl
+
+Load = Callable[[torch.dtype], PreTrainedModel]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGroups:
+    """Groups short enough to train on: `groups` and, for each, its number among the pairs given; the rest counted."""
+
+    groups: list[Group]
+    numbers: list[int]
+    num_too_long: int
+
+
+def tokenise(
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    responses: Sequence[tuple[str, ...]],
+    *,
+    max_tokens: int,
+    source: str,
+) -> TokenGroups:
+    """Return the groups whose longest conversation has at most `max_tokens` tokens, in order.
+
+    Raises DataError when none is left.
+    """
+    groups, numbers = [], []
+    for number, (prompt, texts) in enumerate(zip(prompts, responses, strict=True)):
+        group = group_tokens(tokenizer, text_to_messages(prompt), texts)
+        if group.longest <= max_tokens:
+            groups.append(group)
+            numbers.append(number)
+    if not groups:
+        raise DataError(f"{source}: no conversation fits into max_tokens={max_tokens}; raise it or give shorter rows")
+    return TokenGroups(groups, numbers, len(prompts) - len(groups))
+
+
+def prepare_states(
+    load: Load, groups: Sequence[Group], *, base: ModelFolder, tune: TuneSettings, progress: Progress
+) -> tuple[TrainingStates, torch.nn.Module]:
+    """Return the states of `groups` under a trainable model, and the module whose weights move.
+
+    With tune.mode 'upper' the lower layers run once, in the fast number format, and their activations are cached.
+    """
+    device, precision = _device_and_precision()
+    model = placed(load(torch.float32), device)
+    num_lower = num_frozen_layers(model, tune=tune)
+    store = FolderArrayStore(cache_folder() / "activations")
+    keys: list[str] = []
+    if num_lower:
+        check_split(model, pack(min(groups, key=lambda group: group.num_tokens)).to(device), num_lower=num_lower)
+        sha256 = weights_sha256(base)
+        keys = [
+            activation_key(group, weights_sha256=sha256, num_lower=num_lower, precision=precision) for group in groups
+        ]
+        with progress("activations", sum(group.num_tokens for group in groups), "token") as advance:
+            cache_lower(
+                lambda: placed(load(torch_dtype(precision)), device),
+                groups,
+                keys=keys,
+                num_lower=num_lower,
+                store=store,
+                advance=advance,
+            )
+    trained = make_trainable(model, tune=tune)
+    return TrainingStates(model, groups, keys, num_lower, store, precision), trained
+
+
+def _device_and_precision() -> tuple[torch.device, Precision]:
+    device = default_device()
+    return device, fast_precision(device)
+
+
+def metrics_logger(path: Path, *, prefix: str) -> Callable[[Mapping[str, float]], None]:
+    """Return a function that appends one line of metrics: "loss" becomes "<prefix>/validation_loss", and so on."""
+
+    def log(metrics: Mapping[str, float]) -> None:
+        row: dict[str, object] = {}
+        for name, value in metrics.items():
+            if name == "step":
+                row[name] = int(value)
+            elif name in ("loss", "accuracy"):
+                row[f"{prefix}/validation_{name}"] = value
+            else:
+                row[f"{prefix}/{name}"] = value
+        append_jsonl(path, row)
+
+    return log

@@ -1,0 +1,1 @@
+"""Reward models: regression over attributes. Losses are pure functions; training runs on the engine's loop."""
