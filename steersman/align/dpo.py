@@ -1,14 +1,13 @@
 """Direct preference optimisation: raise the chosen response against the rejected one, relative to the start.
 
-A pair is a group of two responses, the chosen first. The reference is the policy before the first step; its
-log-probabilities are computed once.
+A pair is a group of two responses in the order they came, so that its cached activations are those of the reward
+model's training. The reference is the policy before the first step; its log-probabilities are computed once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedModel
 
 from steersman.align.losses import dpo_loss, log_ratio_margin
 from steersman.engine.fit import FitResult, Objective, Schedule, fit
@@ -18,26 +17,30 @@ from steersman.modeling.states import TrainingStates, autocast
 
 
 @dataclass(frozen=True, slots=True)
-class PairSplit:
-    """How many of the groups are for training; the rest validate."""
+class PreferencePairs:
+    """Pairs under a model; `chosen` says which response of each group won, 0 or 1.
 
+    The first `num_training` are trained on, the rest validate.
+    """
+
+    states: TrainingStates
+    chosen: Sequence[int]
     num_training: int
-    num_validation: int
+
+    def logprobs(self, index: int) -> torch.Tensor:
+        """Return the log-probabilities of the chosen and the rejected response of pair `index`, (2,)."""
+        packed, states_TD = self.states.of(index)
+        with autocast(states_TD.device, precision=self.states.precision):
+            sums = response_logprobs(self.states.model, states_TD, packed)
+        return sums if self.chosen[index] == 0 else sums.flip(0)
 
 
-def pair_logprobs(states: TrainingStates, index: int) -> torch.Tensor:
-    """Return the log-probabilities of the chosen and the rejected response of pair `index`, (2,)."""
-    packed, states_TD = states.of(index)
-    with autocast(states_TD.device, precision=states.precision):
-        return response_logprobs(states.model, states_TD, packed)
-
-
-def reference_logprobs(states: TrainingStates, *, count: int, advance: Callable[[int], None]) -> list[torch.Tensor]:
-    """Return the log-probabilities of the first `count` pairs under the model as it is, each (2,)."""
+def reference_logprobs(pairs: PreferencePairs, *, advance: Callable[[int], None]) -> list[torch.Tensor]:
+    """Return the log-probabilities of every pair under the model as it is, each (2,): chosen, rejected."""
     found = []
-    with evaluating(states.model):
-        for index in range(count):
-            found.append(pair_logprobs(states, index))
+    with evaluating(pairs.states.model):
+        for index in range(len(pairs.chosen)):
+            found.append(pairs.logprobs(index))
             advance(1)
     return found
 
@@ -50,32 +53,31 @@ def margin_of(logprobs_2: torch.Tensor, reference_2: torch.Tensor) -> torch.Tens
 
 
 def train(
-    states: TrainingStates,
-    split: PairSplit,
+    pairs: PreferencePairs,
     *,
     beta: float,
     schedule: Schedule,
     on_metrics: Callable[[Mapping[str, float]], None],
     advance: Callable[[int], None],
 ) -> FitResult:
-    """Train `states.model` in place on the first `split.num_training` groups of `states`."""
-    model: PreTrainedModel = states.model
-    reference = reference_logprobs(states, count=split.num_training + split.num_validation, advance=advance)
+    """Train the pairs' model in place; the pairs after the first `num_training` choose the weights that are kept."""
+    model = pairs.states.model
+    reference = reference_logprobs(pairs, advance=advance)
 
     def loss_of(index: int) -> torch.Tensor:
-        return dpo_loss(margin_of(pair_logprobs(states, index), reference[index]), beta=beta).sum()
+        return dpo_loss(margin_of(pairs.logprobs(index), reference[index]), beta=beta).sum()
 
     def evaluate() -> Mapping[str, float]:
-        validation = range(split.num_training, split.num_training + split.num_validation)
+        validation = range(pairs.num_training, len(pairs.chosen))
         with evaluating(model):
-            margins = [margin_of(pair_logprobs(states, index), reference[index]) for index in validation]
+            margins = [margin_of(pairs.logprobs(index), reference[index]) for index in validation]
         return preference_metrics(torch.cat(margins).cpu(), beta=beta)
 
     objective = Objective(
         loss_of,
         evaluate,
-        weights=[1.0] * split.num_training,
-        tokens=[group.num_tokens for group in states.groups[: split.num_training]],
+        weights=[1.0] * pairs.num_training,
+        tokens=[group.num_tokens for group in pairs.states.groups[: pairs.num_training]],
     )
     return fit(model, objective, schedule=schedule, on_metrics=on_metrics, advance=advance)
 

@@ -3,21 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from steersman.align.dpo import PairSplit, train
+from steersman.align.dpo import PreferencePairs, train
 from steersman.config.run import TrainDpoSettings
-from steersman.dataset.examples import pairs_from_examples
 from steersman.engine.fit import FitResult, Schedule
 from steersman.errors import DataError
-from steersman.modeling.loading import load_policy, load_tokenizer, quiet_transformers
+from steersman.modeling.loading import load_policy, load_tokenizer
 from steersman.modeling.precision import default_device
 from steersman.modeling.tuning import merged
 from steersman.pipeline.examples import read_pairs
 from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, open_model
+from steersman.pipeline.saving import save_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
 from steersman.pipeline.training import TokenGroups, metrics_logger, prepare_states, tokenise
 from steersman.protocols import Progress, no_progress
@@ -29,6 +28,7 @@ from steersman.store.runs import CHECKPOINT_FOLDER, METRICS_FILE
 @dataclass(frozen=True, slots=True)
 class _Preferences:
     tokens: TokenGroups
+    chosen: list[int]
     num_ties: int
 
 
@@ -58,9 +58,7 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
     training = _read(Path(settings.data.train), tokenizer=tokenizer, settings=settings)
     validation = _read(Path(settings.data.validation), tokenizer=tokenizer, settings=settings)
     model, fitted = _fit(folder, training, validation, base=base, settings=settings, progress=progress)
-    with quiet_transformers():
-        model.save_pretrained(folder / CHECKPOINT_FOLDER)
-        tokenizer.save_pretrained(folder / CHECKPOINT_FOLDER)
+    save_model(folder / CHECKPOINT_FOLDER, model, tokenizer)
     result = {
         "run": str(folder),
         "steps": fitted.steps,
@@ -79,23 +77,21 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
 
 
 def _read(path: Path, *, tokenizer: PreTrainedTokenizerBase, settings: TrainDpoSettings) -> _Preferences:
-    examples = read_pairs(path).examples
-    pairs = pairs_from_examples(examples)
-    if pairs.height == 0:
+    pairs = read_pairs(path)
+    first, second = (pairs.examples["helpfulness"].to_numpy()[start::2] for start in (0, 1))
+    untied = (first != second).nonzero()[0].tolist()
+    if not untied:
         raise DataError(f"{path}: every pair ties on helpfulness, so there is no preference to learn")
-    kept = pairs.head(settings.align.max_pairs) if settings.align.max_pairs else pairs
+    kept = untied[: settings.align.max_pairs]
     tokens = tokenise(
         tokenizer,
-        kept["prompt"].to_list(),
-        _both(kept),
+        [pairs.prompts[number] for number in kept],
+        [pairs.responses[number] for number in kept],
         max_tokens=settings.align.max_tokens,
         source=str(path),
     )
-    return _Preferences(tokens, examples.height // 2 - pairs.height)
-
-
-def _both(pairs: pl.DataFrame) -> list[tuple[str, ...]]:
-    return list(zip(pairs["chosen"].to_list(), pairs["rejected"].to_list(), strict=True))
+    chosen = [int(second[kept[number]] > first[kept[number]]) for number in tokens.numbers]
+    return _Preferences(tokens, chosen, len(pairs.prompts) - len(untied))
 
 
 def _fit(
@@ -109,7 +105,7 @@ def _fit(
 ) -> tuple[PreTrainedModel, FitResult]:
     align = settings.align
     torch.manual_seed(settings.seed)  # for the adapters' first weights and for dropout, where a model has it
-    split = PairSplit(len(training.tokens.groups), len(validation.tokens.groups))
+    num_training, num_validation = len(training.chosen), len(validation.chosen)
     states, trained = prepare_states(
         lambda dtype: load_policy(base.folder, dtype=dtype, device=default_device()),
         [*training.tokens.groups, *validation.tokens.groups],
@@ -117,11 +113,11 @@ def _fit(
         tune=align.tune,
         progress=progress,
     )
-    total = split.num_training * (1 + align.optimiser.epochs) + split.num_validation
+    pairs = PreferencePairs(states, [*training.chosen, *validation.chosen], num_training)
+    total = num_training * (1 + align.optimiser.epochs) + num_validation
     with progress("align", total, "pair") as advance:
         fitted = train(
-            states,
-            split,
+            pairs,
             beta=align.beta,
             schedule=Schedule(align.optimiser, align.evaluate_every, settings.seed),
             on_metrics=metrics_logger(folder / METRICS_FILE, prefix="align"),

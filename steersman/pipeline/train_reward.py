@@ -15,12 +15,13 @@ from steersman.config.sections import RewardSettings
 from steersman.engine.fit import FitResult, Schedule
 from steersman.errors import ConfigError, DataError
 from steersman.evaluate.pairwise import pairwise_accuracy
-from steersman.modeling.loading import load_classifier, load_tokenizer, quiet_transformers
+from steersman.modeling.loading import load_classifier, load_tokenizer
 from steersman.modeling.precision import fast_precision
 from steersman.modeling.tuning import merged
 from steersman.pipeline.examples import RatedPairs, read_pairs
 from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, open_model
+from steersman.pipeline.saving import save_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
 from steersman.pipeline.training import TokenGroups, metrics_logger, prepare_states, tokenise
 from steersman.protocols import Progress, no_progress
@@ -142,9 +143,7 @@ def _save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
     model.config.label2id = {name: index for index, name in enumerate(reward.attributes)}
     model.config.problem_type = "regression"
     model.config.reward_weights = dict(reward.weights)
-    with quiet_transformers():
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+    save_model(folder, model, tokenizer)
 
 
 def _separate_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -1,0 +1,133 @@
+"""The verbs of people's ratings: annotate, agreement, clean."""
+
+from pathlib import Path
+
+import click
+
+from steersman.cli.options import PATH, as_json_option, emit, out_option, say, seed_option
+from steersman.cli.tables import agreement_text
+
+
+@click.group()
+def annotate() -> None:
+    """Collect ratings from people, or model them."""
+
+
+@annotate.command()
+@click.argument("prompts_file", metavar="PROMPTS", type=PATH)
+@click.argument("responses_file", metavar="RESPONSES", type=PATH)
+@click.option("--annotators", type=click.IntRange(min=1), required=True, help="How many people will rate.")
+@out_option("The database file to make.")
+@as_json_option
+def init(prompts_file: Path, responses_file: Path, annotators: int, out: Path, as_json: bool) -> None:
+    """Make the database of an annotation site: one task per prompt, one login token per annotator.
+
+    Example: steersman annotate init prompts.jsonl responses.jsonl --annotators 5 --out site.db
+    """
+    from steersman.pipeline import annotate as pipeline
+
+    result = pipeline.init(prompts_file, responses_file, out=out, annotators=annotators)
+    people = result["annotators"]
+    lines = [f"{result['tasks']} tasks in {out}. Login tokens, shown only now:"]
+    lines += [f"{each['annotator']}  {each['token']}" for each in people] if isinstance(people, list) else []
+    emit(result, as_json=as_json, text="\n".join(lines))
+
+
+@annotate.command(name="serve")
+@click.argument("database", type=PATH)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=int, default=8000, show_default=True)
+def serve_site(database: Path, host: str, port: int) -> None:
+    """Serve the annotation site of DATABASE until Ctrl-C.
+
+    Example: steersman annotate serve site.db --port 8000
+    """
+    from datetime import UTC, datetime
+
+    from steersman.cli.server import serve
+    from steersman.web.app import create_app
+
+    app = create_app(database, now=lambda: datetime.now(UTC))
+    say(f"The annotation site is at http://{host}:{port}; Ctrl-C ends it.")
+    serve(app, host=host, port=port)
+
+
+@annotate.command()
+@click.argument("database", type=PATH)
+@out_option("The ratings file to write.")
+@as_json_option
+def export(database: Path, out: Path, as_json: bool) -> None:
+    """Write every rating of DATABASE as a ratings table.
+
+    Example: steersman annotate export site.db --out ratings/ratings.jsonl
+    """
+    from steersman.pipeline import annotate as pipeline
+
+    result = pipeline.export(database, out=out)
+    emit(result, as_json=as_json, text=f"{result['ratings']} ratings in {out}")
+
+
+@annotate.command()
+@click.argument("prompts_file", metavar="PROMPTS", type=PATH)
+@click.argument("responses_file", metavar="RESPONSES", type=PATH)
+@out_option("The ratings file to write, in a folder of its own.")
+@seed_option
+@as_json_option
+def simulate(prompts_file: Path, responses_file: Path, out: Path, seed: int, as_json: bool) -> None:
+    """Rate RESPONSES by a modelled crowd, with the 3 -> 5 rule; docs/crowd.md states the model.
+
+    Example: steersman annotate simulate prompts.jsonl responses.jsonl --out ratings/ratings.jsonl
+    """
+    from steersman.config.sections import CrowdSettings
+    from steersman.pipeline import simulate as pipeline
+    from steersman.pipeline.lineages import inherited
+    from steersman.pipeline.ratings import read_tasks
+
+    tasks = read_tasks(prompts_file, responses_file)
+    origin = inherited([prompts_file, responses_file], role="responses")
+    crowd = CrowdSettings.model_validate({})
+    result = pipeline.run(tasks, crowd=crowd, seed=seed, out=out, ancestors=origin.ancestors)
+    emit(result, as_json=as_json, text=f"{result['ratings']} simulated ratings in {out}")
+
+
+@click.command()
+@click.argument("ratings", type=PATH)
+@click.option("--select-on", type=click.Choice(["joint", "helpfulness"]), default="joint", show_default=True)
+@click.option("--rounds", type=click.IntRange(min=100), default=1000, show_default=True, help="Bootstrap resamples.")
+@seed_option
+@as_json_option
+def agreement(ratings: Path, select_on: str, rounds: int, seed: int, as_json: bool) -> None:
+    """Say how well annotators agree at each stage of cleaning, beside what random raters would reach.
+
+    Example: steersman agreement ratings/ratings.jsonl
+    """
+    from steersman.config.sections import CleanSettings
+    from steersman.pipeline import agreement as pipeline
+
+    rules = CleanSettings.model_validate({"select_on": select_on})
+    result = pipeline.run(ratings, rules=rules, seed=seed, rounds=rounds)
+    emit(result, as_json=as_json, text=agreement_text(result))
+
+
+@click.command()
+@click.argument("ratings", type=PATH)
+@out_option("The dataset folder to make.")
+@click.option("--keep", type=click.IntRange(min=2), default=3, show_default=True, help="Most-agreeing ratings kept.")
+@click.option(
+    "--max-spread", type=click.IntRange(0, 4), default=2, show_default=True, help="Helpfulness spread of a kept task."
+)
+@click.option("--select-on", type=click.Choice(["joint", "helpfulness"]), default="joint", show_default=True)
+@click.option("--validation-share", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True)
+@seed_option
+@as_json_option
+def clean(ratings: Path, out: Path, seed: int, as_json: bool, **rules: object) -> None:
+    """Turn ratings into labels: a dataset folder in HelpSteer2's shape, with card and lineage.
+
+    Example: steersman clean ratings/ratings.jsonl --out datasets/mine
+    """
+    from steersman.config.sections import CleanSettings
+    from steersman.pipeline import clean as pipeline
+
+    result = pipeline.run(ratings, out=out, rules=CleanSettings.model_validate(rules), seed=seed)
+    text = f"{result['tasks_out']} of {result['tasks_in']} tasks kept in {out}"
+    emit(result, as_json=as_json, text=text)

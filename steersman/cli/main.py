@@ -1,0 +1,87 @@
+"""The door: parse, run one verb, turn errors into one clear line and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from steersman import __version__
+from steersman.cli.data_verbs import agreement, annotate, clean
+from steersman.cli.loop_verbs import demo, licences, prompts, report, respond, run
+from steersman.cli.model_verbs import evaluate, score, serve, train
+from steersman.cli.options import CONTEXT
+from steersman.errors import EXIT_DONE, EXIT_OUR_FAULT, EXIT_USER_INPUT, SteersmanError
+
+EXIT_INTERRUPTED = 130
+# Packages of the extra `train`: a base install has none of them.
+_TRAIN_PACKAGES = frozenset({"torch", "transformers", "peft", "gguf", "safetensors", "tokenizers"})
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="steersman")
+def cli() -> None:
+    """Align language models the HelpSteer2 way: prompts, ratings, dataset, reward model, policy, report.
+
+    Example: steersman demo
+    """
+
+
+for _command in (
+    demo,
+    run,
+    prompts,
+    respond,
+    annotate,
+    agreement,
+    clean,
+    train,
+    score,
+    serve,
+    evaluate,
+    report,
+    licences,
+):
+    cli.add_command(_command)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 a check fell short, 2 wrong input, 3 a fault of ours."""
+    try:
+        cli.main(args=None if argv is None else list(argv), prog_name="steersman", standalone_mode=False)
+    except (SteersmanError, click.ClickException, click.Abort, KeyboardInterrupt, ModuleNotFoundError) as error:
+        return _exit_code(error)
+    except BrokenPipeError:
+        # the reader of our output left, as `head` does; nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception:  # noqa: BLE001  # the one boundary: a fault of ours keeps its traceback and gets its exit code
+        return _crash()
+    return EXIT_DONE
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, SteersmanError):
+        return _fail(str(error), error.exit_code)
+    if isinstance(error, click.ClickException):
+        return _fail(f"{error.format_message()} (steersman -h lists the verbs)", EXIT_USER_INPUT)
+    if isinstance(error, ModuleNotFoundError):
+        if error.name not in _TRAIN_PACKAGES:
+            return _crash()
+        return _fail(f"this verb needs {error.name}: pip install 'steersman[train]'", EXIT_USER_INPUT)
+    return _fail("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"steersman: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _crash() -> int:
+    traceback.print_exc()
+    print("steersman: this is a fault of ours; please report it with the lines above", file=sys.stderr)
+    return EXIT_OUR_FAULT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
