@@ -76,3 +76,13 @@ def pytest_make_collect_report(
         report.outcome = "failed"
         report.longrepr = f"{REQUIRE_VARIABLE}=1, but {collector.nodeid} was skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a 2-layer random model with a byte tokenizer; tests must not write to it."""
+    from steersman.modeling.loading import write_tiny_model  # most tests need no torch
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny_model(folder, seed=0)
+    return folder

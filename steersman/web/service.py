@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine
 
 from steersman.annotation.escalation import ratings_needed
 from steersman.store.database.answers import Answer, Receipt, submit
-from steersman.store.database.connection import reading, writing
+from steersman.store.database.connection import Database, reading, writing
 from steersman.store.database.content import Progress, find_annotator, read_progress
 from steersman.store.database.leases import LeasedTask, claim, leased_task
 from steersman.web.faults import AccessError
@@ -23,7 +22,7 @@ LEASE_LENGTH = timedelta(minutes=45)
 class Service:
     """The site's work on one database; `now` gives aware times, `rng` draws which response stands left."""
 
-    engine: Engine
+    engine: Database
     now: Callable[[], datetime]
     rng: random.Random
 

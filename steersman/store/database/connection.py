@@ -21,6 +21,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from steersman.errors import DataError, RunError
 from steersman.store.database.faults import DatabaseBusyError
 
+# What callers outside the store hold and hand back; only the store speaks SQL to it.
+Database = Engine
+
 _BUSY_TIMEOUT_MS = 30_000
 # the web server runs at most 40 calls at once; each holds one connection
 _POOL_SIZE = 8

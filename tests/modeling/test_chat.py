@@ -1,0 +1,88 @@
+"""A prompt is a prefix, each response a suffix, and joined they are the conversation."""
+
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from steersman.errors import DataError
+from steersman.modeling.chat import Group, ResponseTokens, group_tokens, render_prompt
+from steersman.modeling.loading import load_tokenizer
+from steersman.records import Message
+
+HELLO = (Message("user", "Hello"),)
+TURNS = (Message("user", "One"), Message("assistant", "Two"), Message("user", "Three"))
+
+
+@pytest.fixture
+def tokenizer(tiny_model_folder: Path) -> PreTrainedTokenizerBase:
+    return load_tokenizer(tiny_model_folder)
+
+
+def text_of(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...]) -> str:
+    return str(tokenizer.decode(list(ids)))
+
+
+def test_a_prompt_ends_where_the_answer_begins(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert render_prompt(tokenizer, HELLO) == "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_a_system_message_comes_before_the_conversation(tokenizer: PreTrainedTokenizerBase) -> None:
+    expected = "<|im_start|>system\nBe brief<|im_end|>\n" + render_prompt(tokenizer, HELLO)
+    assert render_prompt(tokenizer, HELLO, system="Be brief") == expected
+
+
+def test_prefix_and_responses_are_the_prompt_and_the_answers(tokenizer: PreTrainedTokenizerBase) -> None:
+    group = group_tokens(tokenizer, HELLO, ["Hi", "Go away"])
+    assert text_of(tokenizer, group.prefix) == render_prompt(tokenizer, HELLO)
+    assert [text_of(tokenizer, each.ids) for each in group.responses] == ["Hi<|im_end|>\n", "Go away<|im_end|>\n"]
+
+
+def test_prefix_and_response_are_the_tokens_of_the_whole_conversation(tokenizer: PreTrainedTokenizerBase) -> None:
+    group = group_tokens(tokenizer, HELLO, ["Hi"])
+    turns = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}]
+    whole = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
+    assert [*group.prefix, *group.responses[0].ids] == whole
+
+
+def test_what_is_scored_ends_with_the_end_of_turn(tokenizer: PreTrainedTokenizerBase) -> None:
+    (response,) = group_tokens(tokenizer, HELLO, ["Hi"]).responses
+    # two letters and the end of turn; the newline after it is the template's
+    assert (response.num_scored, len(response.ids)) == (3, 4)
+    assert response.ids[response.num_scored - 1] == tokenizer.eos_token_id
+
+
+def test_an_empty_response_is_an_end_of_turn(tokenizer: PreTrainedTokenizerBase) -> None:
+    (response,) = group_tokens(tokenizer, HELLO, [""]).responses
+    assert response.ids[: response.num_scored] == (tokenizer.eos_token_id,)
+
+
+def test_without_an_end_of_turn_the_whole_response_is_scored(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    (response,) = group_tokens(tokenizer, HELLO, ["Hi"]).responses
+    assert response.num_scored == len(response.ids) == 2
+
+
+def test_earlier_turns_are_part_of_the_prefix(tokenizer: PreTrainedTokenizerBase) -> None:
+    prefix = text_of(tokenizer, group_tokens(tokenizer, TURNS, ["Four"]).prefix)
+    turns = ["user\nOne", "assistant\nTwo", "user\nThree"]
+    expected = "".join(f"<|im_start|>{turn}<|im_end|>\n" for turn in turns) + "<|im_start|>assistant\n"
+    assert prefix == expected
+
+
+def test_changing_an_earlier_turn_changes_the_prefix_only(tokenizer: PreTrainedTokenizerBase) -> None:
+    changed = (TURNS[0], Message("assistant", "2"), TURNS[2])
+    before, after = group_tokens(tokenizer, TURNS, ["Four"]), group_tokens(tokenizer, changed, ["Four"])
+    assert before.prefix != after.prefix
+    assert before.responses == after.responses
+
+
+def test_a_template_that_rewrites_the_prompt_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = "{{ messages | length }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    with pytest.raises(DataError, match="changes the prompt once it is answered"):
+        group_tokens(tokenizer, HELLO, ["Hi"])
+
+
+def test_lengths_count_the_packed_sequence_and_the_longest_conversation() -> None:
+    group = Group((1, 2, 3), (ResponseTokens((4,), 1), ResponseTokens((5, 6), 2)))
+    assert (group.num_tokens, group.longest) == (6, 5)

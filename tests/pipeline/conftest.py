@@ -1,0 +1,28 @@
+"""A finished run of configs/tiny.yaml, and a cache folder of the test session's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny_loop
+
+from steersman.store.cache import CACHE_VARIABLE
+
+
+@pytest.fixture(scope="session")
+def loop_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the cache folder that the tests of this session share."""
+    return tiny_loop.loop_cache(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run; tests read it and change nothing in it."""
+    return tiny_loop.finished_run(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(loop_cache: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(loop_cache))
+        yield
