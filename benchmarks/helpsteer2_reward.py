@@ -29,6 +29,7 @@ from machine import ROOT, commit_words, machine_words, version_words
 from steersman.config.loading import load_settings
 from steersman.config.run import TrainRewardSettings
 from steersman.errors import DataError, RunError, SteersmanError
+from steersman.evaluate.baselines import vector_ridge_scores
 from steersman.evaluate.pairwise import PairwiseAccuracy, paired_difference, pairwise_accuracy
 from steersman.evaluate.regression import regression_fit
 from steersman.pipeline.baselines import ATTRIBUTE, baseline_scores, embedded_rows, read_rated_pairs
@@ -47,6 +48,7 @@ from steersman.tables import Column, Table
 CONFIG = ROOT / "configs" / "reward-helpsteer2.yaml"
 RESULTS_PAGE = ROOT / "docs" / "results.md"
 DEVELOPMENT_EVERY = 10
+LONGEST_CONVERSATION = 8192
 MINILM_RIDGE = "ridge on MiniLM embeddings"
 FROZEN_RIDGE = "ridge on frozen SmolLM2 features"
 SCORES = Table("scores", {ATTRIBUTE: Column("number")})
@@ -64,7 +66,6 @@ class Corpus:
     validation: pl.DataFrame
     fitted_file: Path
     development_file: Path
-    development_pairs: int
 
     @property
     def labels(self) -> Numbers:
@@ -105,14 +106,12 @@ def measure(options: argparse.Namespace) -> Figures:
     text = "\n".join(read_lines(options.config))
     settings = load_settings(text, model=TrainRewardSettings, source=str(options.config))
     corpus = read_corpus(options.out / "data")
-    features = {
-        MINILM_RIDGE: minilm_vectors(corpus, out=options.out),
-        FROZEN_RIDGE: frozen_vectors(corpus, settings=settings, out=options.out),
-    }
+    features = {MINILM_RIDGE: minilm_vectors(corpus, out=options.out)}
     rivals = {
         name: rival.scores
         for name, rival in baseline_scores(corpus.train, corpus.validation, features=features, embedder=None).items()
     }
+    rivals[FROZEN_RIDGE] = frozen_ridge(corpus, settings=settings, out=options.out)
     found = {name: accuracy_of(corpus.labels, scores, rounds=options.rounds) for name, scores in rivals.items()}
     best = max(found, key=lambda name: found[name].accuracy.estimate)
     models = tuple(
@@ -130,9 +129,8 @@ def read_corpus(out: Path) -> Corpus:
     folder = Path(name).resolve() / "helpsteer2"
     train, validation = (read_rated_pairs(folder / f"{part}.jsonl") for part in ("train", "validation"))
     is_development = (pl.int_range(pl.len()) // 2) % DEVELOPMENT_EVERY == 0
-    development = train.filter(is_development)
     write_table(out / "train.jsonl", train.filter(~is_development))
-    write_table(out / "development.jsonl", development)
+    write_table(out / "development.jsonl", train.filter(is_development))
     return Corpus(
         train_file=folder / "train.jsonl",
         validation_file=folder / "validation.jsonl",
@@ -140,7 +138,6 @@ def read_corpus(out: Path) -> Corpus:
         validation=validation,
         fitted_file=out / "train.jsonl",
         development_file=out / "development.jsonl",
-        development_pairs=development.height // 2,
     )
 
 
@@ -161,6 +158,9 @@ def model_figures(corpus: Corpus, rival: Numbers, *, seed: int, options: argpars
         accuracy=accuracy_of(corpus.labels, scores, rounds=options.rounds),
         gain_on_best=paired_difference(corpus.labels, scores, rival, rng=resampling(), rounds=options.rounds),
         fit=regression_fit(corpus.labels, scores, constant=mean_label, rng=resampling(), rounds=options.rounds),
+        training_pairs=cast("int", trained["train_pairs"]),
+        development_pairs=cast("int", trained["validation_pairs"]),
+        dropped_long=cast("int", trained["dropped_long"]),
         best_step=cast("int | None", trained.get("best_step")),
         steps=cast("int", trained["steps"]),
         train_seconds=cast("float", trained["seconds"]),
@@ -195,19 +195,28 @@ def minilm_vectors(corpus: Corpus, *, out: Path) -> tuple[FloatArray, FloatArray
     return vectors[: corpus.train.height], vectors[corpus.train.height :]
 
 
-def frozen_vectors(corpus: Corpus, *, settings: TrainRewardSettings, out: Path) -> tuple[FloatArray, FloatArray]:
-    """Return the features the untrained backbone gives the training and validation rows."""
-    model, max_tokens = settings.reward.model, settings.reward.max_tokens
+def frozen_ridge(corpus: Corpus, *, settings: TrainRewardSettings, out: Path) -> Numbers:
+    """Return the scores of a ridge on the untrained backbone's features, fitted on the pairs short enough for them.
 
-    def vectors(data: Path) -> FloatArray:
+    The split into frozen and trained layers is that of the reward model, so both share the cached activations.
+    """
+    model, tune = settings.reward.model, settings.reward.tune
+
+    def vectors(data: Path, max_tokens: int) -> FloatArray:
         def extract(path: Path) -> None:
             from steersman.pipeline import features
 
-            features.run(model, data, out=path, max_tokens=max_tokens)
+            features.run(model, data, out=path, max_tokens=max_tokens, tune=tune)
 
-        return kept(out, "frozen", [model, max_tokens, sha256_file(data)], make=extract)
+        return kept(out, "frozen", [model, max_tokens, tune.layers, sha256_file(data)], make=extract)
 
-    return vectors(corpus.train_file), vectors(corpus.validation_file)
+    train = vectors(corpus.train_file, settings.reward.max_tokens)
+    is_short = np.isfinite(train).all(axis=1)
+    rows = corpus.train.filter(pl.Series(is_short))
+    found = vector_ridge_scores(
+        rows, train[is_short], vectors(corpus.validation_file, LONGEST_CONVERSATION), attribute=ATTRIBUTE
+    )
+    return found.scores
 
 
 def kept(out: Path, name: str, identity: list[object], *, make: Callable[[Path], None]) -> FloatArray:
@@ -243,8 +252,7 @@ def circumstances(
         machine=machine_words(),
         versions=version_words(),
         backbone=f"{settings.reward.model}, {size} trained, config `{options.config.name}`",
-        training_pairs=corpus.train.height // 2 - corpus.development_pairs,
-        development_pairs=corpus.development_pairs,
+        all_pairs=corpus.train.height // 2,
         shared_prompts=len(set(corpus.train["prompt"]) & set(corpus.validation["prompt"])),
         rounds=options.rounds,
         seconds=seconds,

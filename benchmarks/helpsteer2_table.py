@@ -20,6 +20,9 @@ class ModelFigures:
     accuracy: PairwiseAccuracy
     gain_on_best: Interval
     fit: RegressionFit
+    training_pairs: int
+    development_pairs: int
+    dropped_long: int
     best_step: int | None
     steps: int
     train_seconds: float
@@ -35,8 +38,7 @@ class Circumstances:
     machine: str
     versions: str
     backbone: str
-    training_pairs: int
-    development_pairs: int
+    all_pairs: int
     shared_prompts: int
     rounds: int
     seconds: float
@@ -113,9 +115,11 @@ def _circumstance_lines(facts: Circumstances, *, models: Sequence[ModelFigures])
     )
     return [
         f"- Command: `{facts.command}`",
-        f"- Reward model: {facts.backbone}; {facts.training_pairs} training pairs and {facts.development_pairs} pairs "
-        f"to choose the step by, both from `train.jsonl`; the baselines are fitted on all of them. Prompts that "
-        f"`train.jsonl` and `validation.jsonl` share: {facts.shared_prompts}.",
+        f"- Reward model: {facts.backbone}; {models[0].training_pairs} training pairs and "
+        f"{models[0].development_pairs} pairs to choose the step by, both from `train.jsonl`; the other "
+        f"{models[0].dropped_long} of its {facts.all_pairs} pairs are too long. The ridge on frozen features is fitted "
+        f"on the same pairs, the other baselines on all. The model is scored on the whole of `validation.jsonl`. "
+        f"Prompts that `train.jsonl` and `validation.jsonl` share: {facts.shared_prompts}.",
         f"- Wall time: {runs}; this command with what it reused: {facts.seconds:.0f} s.",
         f"- Intervals: {facts.rounds} bootstrap resamples of pairs. Commit: {facts.commit}.",
         f"- Machine: {facts.machine}. {facts.versions}.",

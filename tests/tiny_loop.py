@@ -72,9 +72,7 @@ def start_steersman(*arguments: object, cache_folder: Path) -> "subprocess.Popen
 
 def tiny_settings(*overrides: str) -> RunSettings:
     """Return the settings of configs/tiny.yaml after some overrides."""
-    return load_settings(
-        CONFIG.read_text(encoding="utf-8"), model=RunSettings, source=str(CONFIG), overrides=overrides
-    )
+    return load_settings(CONFIG.read_text(encoding="utf-8"), model=RunSettings, source=str(CONFIG), overrides=overrides)
 
 
 def loop_cache(base: Path) -> Path:

@@ -10,7 +10,10 @@ from steersman.cli.tables import agreement_text
 
 @click.group()
 def annotate() -> None:
-    """Collect ratings from people, or model them."""
+    """Collect ratings from people, or model them.
+
+    Example: steersman annotate init prompts.jsonl responses.jsonl --annotators 5 --out site.db
+    """
 
 
 @annotate.command()

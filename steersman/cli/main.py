@@ -63,13 +63,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _exit_code(error: BaseException) -> int:
     if isinstance(error, SteersmanError):
         return _fail(str(error), error.exit_code)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        print(error.format_message(), file=sys.stderr)
+        return EXIT_USER_INPUT
     if isinstance(error, click.ClickException):
-        return _fail(f"{error.format_message()} (steersman -h lists the verbs)", EXIT_USER_INPUT)
+        return _fail(f"{error.format_message()} ({_command(error)} -h shows how)", EXIT_USER_INPUT)
     if isinstance(error, ModuleNotFoundError):
         if error.name not in _TRAIN_PACKAGES:
             return _crash()
         return _fail(f"this verb needs {error.name}: pip install 'steersman[train]'", EXIT_USER_INPUT)
     return _fail("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
+
+
+def _command(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return context.command_path if context else "steersman"
 
 
 def _fail(message: str, code: int) -> int:

@@ -19,7 +19,10 @@ from steersman.cli.options import (
 
 @click.group()
 def train() -> None:
-    """Train a reward model or a policy."""
+    """Train a reward model or a policy.
+
+    Example: steersman train reward configs/reward-helpsteer2.yaml --out runs/reward
+    """
 
 
 @train.command()
@@ -97,7 +100,10 @@ def score(model: str, data: Path, out: Path, as_json: bool) -> None:
 
 @click.group()
 def serve() -> None:
-    """Serve a model over HTTP."""
+    """Serve a model over HTTP.
+
+    Example: steersman serve reward runs/reward
+    """
 
 
 @serve.command(name="reward")
@@ -123,7 +129,10 @@ def serve_reward(model: str, host: str, port: int) -> None:
 
 @click.group()
 def evaluate() -> None:
-    """Measure policies."""
+    """Measure policies.
+
+    Example: steersman evaluate length runs/demo/responses/responses.jsonl
+    """
 
 
 @evaluate.command()

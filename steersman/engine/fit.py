@@ -118,7 +118,8 @@ def fit(
 def _step(
     optimiser: torch.optim.AdamW, objective: Objective, batch: Sequence[int], *, rate: float, clip_norm: float
 ) -> float:
-    total = sum(objective.weights[index] for index in batch)
+    # a batch without a single label has a loss of zero, not of zero divided by zero
+    total = sum(objective.weights[index] for index in batch) or 1.0
     optimiser.zero_grad(set_to_none=True)
     loss_sum = 0.0
     for index in batch:

@@ -32,13 +32,10 @@ def layers_of(model: PreTrainedModel) -> nn.ModuleList:
 
 
 @contextmanager
-def _only_layers(backbone: PreTrainedModel, start: int, stop: int) -> Iterator[None]:
+def _only_layers(backbone: PreTrainedModel, start: int, stop: int, *, last: nn.Module) -> Iterator[None]:
     layers, norm, count = layers_of(backbone), backbone.norm, backbone.config.num_hidden_layers
     try:
-        backbone.layers = layers[start:stop]
-        backbone.config.num_hidden_layers = stop - start
-        if stop < len(layers):
-            backbone.norm = nn.Identity()
+        backbone.layers, backbone.norm, backbone.config.num_hidden_layers = layers[start:stop], last, stop - start
         yield
     finally:
         backbone.layers, backbone.norm, backbone.config.num_hidden_layers = layers, norm, count
@@ -57,14 +54,15 @@ def lower_states(model: PreTrainedModel, packed: Packed, *, num_lower: int) -> t
     backbone = backbone_of(model)
     if num_lower == 0:
         return cast(torch.Tensor, backbone.get_input_embeddings()(packed.ids)[0])
-    with _only_layers(backbone, 0, num_lower):
+    with _only_layers(backbone, 0, num_lower, last=nn.Identity()):
         return all_states(model, packed)
 
 
 def upper_states(model: PreTrainedModel, states_TD: torch.Tensor, packed: Packed, *, num_lower: int) -> torch.Tensor:
     """Return the normed hidden states, (T, D), from those after the first `num_lower` layers."""
     backbone = backbone_of(model)
-    with _only_layers(backbone, num_lower, len(layers_of(backbone))):
+    norm = cast(nn.Module, backbone.norm)
+    with _only_layers(backbone, num_lower, len(layers_of(backbone)), last=norm):
         states: torch.Tensor = backbone(
             inputs_embeds=states_TD[None],
             attention_mask=packed.mask,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoConfig,
@@ -25,6 +26,7 @@ from transformers.utils import logging as transformers_logging
 from steersman.errors import PluginError
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
+_HEAD_WEIGHT = "score.weight"
 # ChatML, the public format of many chat models: every turn between <|im_start|>role and <|im_end|>.
 _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -77,13 +79,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """Return the causal language model in `folder`, in evaluation mode."""
-    check_model_folder(folder)
-    try:
-        with quiet_transformers():
-            model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise PluginError(f"{folder}: cannot be loaded as a causal language model ({error})") from error
-    return cast(PreTrainedModel, model.eval().to(device))
+    model = _with_weights(folder, AutoModelForCausalLM, kind="as a causal language model", dtype=dtype)
+    return cast(PreTrainedModel, model.to(device))
 
 
 def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype) -> PreTrainedModel:
@@ -91,21 +88,41 @@ def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype
 
     A new head starts at zero: the first predictions are then the same for every response, whatever the seed.
     """
-    check_model_folder(folder)
-    try:
-        with quiet_transformers():
-            extra = {} if num_outputs is None else {"num_labels": num_outputs}
-            model = AutoModelForSequenceClassification.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, **extra
-            )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise PluginError(f"{folder}: cannot be loaded with a classification head ({error})") from error
+    model = _with_weights(
+        folder,
+        AutoModelForSequenceClassification,
+        kind="with a classification head",
+        dtype=dtype,
+        num_outputs=num_outputs,
+    )
     if not isinstance(getattr(model, "score", None), torch.nn.Linear) or model.score.bias is not None:
         raise PluginError(
             f"{folder}: {type(model).__name__} has no linear 'score' head without bias; not supported yet"
         )
     if num_outputs is not None:
         torch.nn.init.zeros_(model.score.weight)
+    return model
+
+
+def _with_weights(
+    folder: Path, auto: type, *, kind: str, dtype: torch.dtype, num_outputs: int | None = None
+) -> PreTrainedModel:
+    """Return the model in `folder` in evaluation mode; only a new head may be without saved weights."""
+    check_model_folder(folder)
+    settings = {} if num_outputs is None else {"num_labels": num_outputs}
+    try:
+        with quiet_transformers():
+            model, report = auto.from_pretrained(
+                folder, dtype=dtype, local_files_only=True, output_loading_info=True, **settings
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise PluginError(f"{folder}: cannot be loaded {kind} ({error})") from error
+    # transformers fills what is missing with noise and only logs it
+    lacking = sorted(name for name in report["missing_keys"] if num_outputs is None or name != _HEAD_WEIGHT)
+    if lacking:
+        raise PluginError(
+            f"{folder}: its weights lack {lacking[0]} ({len(lacking)} in all), so it cannot be loaded {kind}"
+        )
     return cast(PreTrainedModel, model.eval())
 
 

@@ -80,6 +80,7 @@ def decode_batch(
     positions = (is_real_BT.cumsum(dim=-1) - 1).clamp(min=0)
     found: list[list[int]] = [[] for _ in prompts]
     is_open = torch.ones(batch, dtype=torch.bool, device=model.device)
+    attention = model.config._attn_implementation
     model.set_attn_implementation(_GROUPED)
     try:
         step_ids, step_positions, start = ids_BT, positions, 0
@@ -104,7 +105,7 @@ def decode_batch(
             is_seen[:, start] = True
             step_ids, step_positions = drawn[:, None], step_positions[:, -1:] + 1
     finally:
-        model.set_attn_implementation("sdpa")
+        model.set_attn_implementation(attention)
     on_step(int(is_open.sum()))
     return found
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from steersman.errors import DataError
 from steersman.modeling.loading import convert_gguf, write_tiny_model
+from steersman.pipeline.saving import explained_weight_errors
 from steersman.sources.models import TINY_RANDOM, FoundModel, find_model
 from steersman.store.cache import cache_folder
-from steersman.store.files import sha256_file, whole_folder
+from steersman.store.files import explained_disk_errors, sha256_file, whole_folder
 from steersman.store.lineage import LINEAGE_FILE, Ancestor, read_lineage
+from steersman.store.runs import CHECKPOINT_FOLDER
 
 _TINY_SEED = 0
 _WEIGHTS = "*.safetensors"
@@ -34,7 +35,8 @@ class ModelFolder:
 def open_model(name: str, *, role: str) -> ModelFolder:
     """Return the model called `name`; `role` says in the lineage what it is used for.
 
-    Raises PluginError when it cannot be found or loaded.
+    Raises PluginError when it cannot be found or loaded, RunError when the cache cannot be written, DataError when
+    its lineage is damaged.
     """
     found = find_model(name, cache=cache_folder() / "hub")
     folder = found.folder or _made(name, found)
@@ -43,23 +45,24 @@ def open_model(name: str, *, role: str) -> ModelFolder:
 
 
 def _origin(folder: Path, ancestor: Ancestor) -> tuple[tuple[Ancestor, ...], bool]:
-    if not (folder / LINEAGE_FILE).is_file():
+    # the lineage of a checkpoint lies beside it, in the run that made it
+    place = folder.parent if folder.name == CHECKPOINT_FOLDER else folder
+    if not (place / LINEAGE_FILE).is_file():
         return (ancestor,), False
-    try:
-        lineage = read_lineage(folder)
-    except DataError:
-        return (ancestor,), False
+    lineage = read_lineage(place)
     return lineage.ancestors, lineage.simulated
 
 
 def _made(name: str, found: FoundModel) -> Path:
     label = name if found.gguf is None else f"{name}-{sha256_file(found.gguf)[:12]}"
     folder = cache_folder() / "models" / label
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{label}.lock")):
+    with explained_disk_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{label}.lock"))
+    with explained_disk_errors(folder), lock:
         if folder.is_dir():
             return folder
-        with whole_folder(folder) as temporary:
+        with explained_weight_errors(folder), whole_folder(folder) as temporary:
             if found.gguf is not None:
                 convert_gguf(found.gguf, out=temporary)
             elif name == TINY_RANDOM:

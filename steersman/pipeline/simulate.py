@@ -36,8 +36,8 @@ def run(
 ) -> dict[str, object]:
     """Write simulated ratings of `tasks` to the file `out`, its lineage beside it, and return what was made.
 
-    The ratings are the same for the same tasks, settings and seed. Raises RunError when the folder of `out` holds the
-    lineage of something else, DataError as `simulate_ratings` does.
+    The ratings are the same for the same tasks, settings and seed. Raises RunError when `out` is a folder or lies
+    beside the lineage of something else, DataError as `simulate_ratings` does.
     """
     started = monotonic()
     _refuse_foreign(out)
@@ -62,6 +62,8 @@ def run(
 
 
 def _refuse_foreign(out: Path) -> None:
+    if out.is_dir():
+        raise RunError(f"{out}: is a folder; --out names the ratings file to write, for example ratings.jsonl")
     if (out.parent / LINEAGE_FILE).exists() and read_lineage(out.parent).stage != STAGE:
         raise RunError(f"{out.parent}: holds the lineage of something else; give the ratings a folder of their own")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from steersman.config.loading import Settings, dump_settings
 from steersman.store.files import sha256_tree, write_text
 from steersman.store.lineage import Ancestor, Lineage, software_versions, source_commit, write_lineage
-from steersman.store.runs import CONFIG_FILE, fingerprint, finish, is_finished, read_result, start
+from steersman.store.runs import CONFIG_FILE, fingerprint, finish, is_finished, locked, read_result, start
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Outcome:
 def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
     """Fill `stage.folder` by `make`, unless it holds the finished result of the same settings, seed and inputs.
 
-    An unfinished or outdated folder is emptied first, except for the entries in `stage.keep`.
+    An unfinished or outdated folder is emptied first, except for the entries in `stage.keep`. Raises RunError when
+    another process fills it.
     """
     began = time.monotonic()
     hashes = {name: sha256_tree(path) for name, path in stage.inputs.items()}
@@ -54,24 +55,28 @@ def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
     wanted = fingerprint({"stage": stage.name, "config": config_text, "seed": stage.seed, "inputs": hashes})
     if is_finished(stage.folder, wanted):
         return Outcome(read_result(stage.folder), time.monotonic() - began, is_reused=True)
-    start(stage.folder, keep=stage.keep)
-    write_text(stage.folder / CONFIG_FILE, config_text)
-    product = make(stage.folder)
-    seconds = time.monotonic() - began
-    lineage = Lineage(
+    with locked(stage.folder):
+        start(stage.folder, keep=stage.keep)
+        write_text(stage.folder / CONFIG_FILE, config_text)
+        product = make(stage.folder)
+        seconds = time.monotonic() - began
+        write_lineage(stage.folder, _lineage(stage, product, config_text=config_text, hashes=hashes, seconds=seconds))
+        finish(stage.folder, wanted, result=product.result)
+    return Outcome(dict(product.result), seconds, is_reused=False)
+
+
+def _lineage(stage: Stage, product: Product, *, config_text: str, hashes: Mapping[str, str], seconds: float) -> Lineage:
+    return Lineage(
         name=stage.folder.resolve().name,
         stage=stage.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
         seed=stage.seed,
         config_sha256=fingerprint({"config": config_text}),
-        inputs=hashes,
+        inputs=dict(hashes),
         ancestors=product.ancestors,
         simulated=product.simulated,
         versions=software_versions(),
         commit=source_commit(),
         notes=product.notes,
     )
-    write_lineage(stage.folder, lineage)
-    finish(stage.folder, wanted, result=product.result)
-    return Outcome(dict(product.result), seconds, is_reused=False)

@@ -23,7 +23,7 @@ class Assignment:
 def assign_generators(num_prompts: int, *, num_generators: int, rng: np.random.Generator) -> list[Assignment]:
     """Return two assignments per prompt, sorted by prompt and position.
 
-    Each prompt gets two different generators; shares differ by at most one prompt per generator and round; which of
+    Each prompt gets two different generators; how many prompts each generator gets differs by at most one; which of
     the two comes first is random, so that position says nothing about the generator.
     """
     if num_generators < RESPONSES_PER_PROMPT:
@@ -32,12 +32,21 @@ def assign_generators(num_prompts: int, *, num_generators: int, rng: np.random.G
     assignments = []
     for prompt in range(num_prompts):
         while len(order) < RESPONSES_PER_PROMPT:
-            order += [each for each in rng.permutation(num_generators).tolist() if each not in order]
+            order += _round(num_generators, after=order, rng=rng)
         chosen, order = order[:RESPONSES_PER_PROMPT], order[RESPONSES_PER_PROMPT:]
         if rng.random() < 1 / RESPONSES_PER_PROMPT:
             chosen.reverse()
         assignments += [Assignment(prompt, generator, position) for position, generator in enumerate(chosen)]
     return assignments
+
+
+def _round(num_generators: int, *, after: Sequence[int], rng: np.random.Generator) -> list[int]:
+    found: list[int] = rng.permutation(num_generators).tolist()
+    if after and found[0] == after[-1]:
+        # one is left of the last round and would meet itself; any other place is as random
+        other = int(rng.integers(1, num_generators))
+        found[0], found[other] = found[other], found[0]
+    return found
 
 
 def responses_table(rows: Sequence[dict[str, object]]) -> pl.DataFrame:

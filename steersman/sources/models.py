@@ -6,7 +6,14 @@ from importlib import metadata
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id
 
 from steersman.errors import PluginError
 from steersman.store.lineage import Ancestor
@@ -56,10 +63,20 @@ def find_model(name: str, *, cache: Path) -> FoundModel:
     if folder.is_dir():
         return FoundModel(Ancestor(folder.resolve().name, "model", "model", None), folder=folder)
     hub_name, _, revision = name.partition("@")
-    if not _HUB_NAME.fullmatch(hub_name) or name.startswith((".", "/")):
+    if not _is_hub_name(hub_name):
         known = ", ".join([*EMBEDDED_MODELS, TINY_RANDOM])
         raise PluginError(f"model {name!r}: no such folder, and neither an embedded model ({known}) nor a hub name")
     return _from_hub(hub_name, revision=revision or None, cache=cache)
+
+
+def _is_hub_name(name: str) -> bool:
+    if not _HUB_NAME.fullmatch(name):
+        return False
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
 
 
 def _embedded(name: str) -> FoundModel:
@@ -85,6 +102,8 @@ def _from_hub(name: str, *, revision: str | None, cache: Path) -> FoundModel:
         raise PluginError(
             f"model {name!r}: not on the hub, or private; check the name or log in with `hf auth login`"
         ) from error
+    except RevisionNotFoundError as error:
+        raise PluginError(f"model {name!r}: the hub has no revision {revision!r} of it") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise PluginError(f"model {name!r}: the hub cannot be reached and it is not cached; give a folder") from error
     return FoundModel(Ancestor(name, "model", "model", None, folder.name), folder=folder)

@@ -23,9 +23,16 @@ def test_precisions_name_torch_types() -> None:
 @pytest.mark.parametrize("was_training", [True, False])
 def test_evaluating_turns_dropout_and_gradients_off_and_restores(was_training: bool) -> None:
     model = torch.nn.Sequential(torch.nn.Linear(1, 1), torch.nn.Dropout(0.5)).train(was_training)
-    with pytest.raises(KeyError), evaluating(model):
+    with evaluating(model):
         assert not model[1].training
         assert not torch.is_grad_enabled()
-        raise KeyError
     assert model[1].training == was_training
+    assert torch.is_grad_enabled()
+
+
+def test_a_model_trains_again_after_an_evaluation_that_failed() -> None:
+    model = torch.nn.Dropout(0.5).train()
+    with pytest.raises(TypeError), evaluating(model):
+        model()
+    assert model.training
     assert torch.is_grad_enabled()

@@ -126,5 +126,5 @@ def test_full_tuning_freezes_nothing(policy: PreTrainedModel) -> None:
 
 
 def test_more_layers_than_there_are_is_a_config_error(policy: PreTrainedModel) -> None:
-    with pytest.raises(ConfigError, match="tune.layers is 3, but the model has only 2 layers"):
+    with pytest.raises(ConfigError, match=r"tune\.layers is 3, but the model has only 2 layers"):
         make_trainable(policy, tune=TuneSettings(mode="upper", layers=3))

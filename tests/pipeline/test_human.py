@@ -28,7 +28,7 @@ def examples(name: str, *, tasks: int, seed: int) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for task in range(tasks):
         for level in draw.sample(range(5), 2):
-            scores = {each: level for each in ATTRIBUTES}
+            scores = dict.fromkeys(ATTRIBUTES, level)
             rows.append({"prompt": f"{name} question {task}?", "response": f"answer {'word ' * level}end", **scores})
     return rows
 
@@ -166,9 +166,7 @@ def test_only_short_tasks_are_drawn_where_asked_and_the_loss_is_told() -> None:
 
 
 def test_a_limit_that_leaves_nothing_is_told() -> None:
-    data = HumanData(
-        frame("a long name " * 20, tasks=20), frame("another long name " * 20, tasks=20), None, (), ()
-    )
+    data = HumanData(frame("a long name " * 20, tasks=20), frame("another long name " * 20, tasks=20), None, (), ())
     asked = HumanDataSettings.model_validate({"path": "labels", "max_characters": 100})
     with pytest.raises(DataError, match="too few tasks of at most 100 characters"):
         human.draw(data, settings=asked, held_out=1, rng=np.random.default_rng(0))

@@ -138,9 +138,7 @@ def test_result_files_hold_what_the_run_answered(finished_run: Path) -> None:
 
 
 @pytest.mark.parametrize("stage", ["", *STAGES])
-def test_everything_after_the_simulated_ratings_is_marked_so_and_nothing_before(
-    finished_run: Path, stage: str
-) -> None:
+def test_everything_after_the_simulated_ratings_is_marked_so_and_nothing_before(finished_run: Path, stage: str) -> None:
     assert read_lineage(finished_run / stage).simulated is (stage in ("", *SIMULATED_STAGES))
 
 

@@ -39,9 +39,7 @@ def kill_inside(stage: str, *, out: Path, cache_folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_run_killed_inside_a_stage_goes_on(
-    stage: str, finished_run: Path, tmp_path: Path, loop_cache: Path
-) -> None:
+def test_a_run_killed_inside_a_stage_goes_on(stage: str, finished_run: Path, tmp_path: Path, loop_cache: Path) -> None:
     out = tmp_path / "killed"
     kill_inside(stage, out=out, cache_folder=loop_cache)
     before = STAGES[: STAGES.index(stage)]

@@ -1,0 +1,79 @@
+"""Scores of a file: one row per row, in order, whatever the file calls its rows."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from tiny_loop import rows_of
+
+from steersman.errors import PluginError, RunError
+from steersman.pipeline import score
+from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
+from steersman.store.files import write_jsonl
+
+ROWS: list[dict[str, object]] = [
+    {"prompt": "one?", "response": "first"},
+    {"prompt": "one?", "response": "second, longer"},
+    {"prompt": "two?", "response": "first"},
+]
+
+
+@pytest.fixture
+def model(finished_run: Path) -> str:
+    return str(finished_run / "reward")
+
+
+def scored(model: str, rows: list[dict[str, object]], *, folder: Path) -> list[dict[str, object]]:
+    write_jsonl(folder / "rows.jsonl", rows)
+    result = score.run(model, folder / "rows.jsonl", out=folder / "scores.jsonl")
+    assert result["rows"] == len(rows)
+    return rows_of(folder / "scores.jsonl")
+
+
+def test_each_row_gets_its_number_five_outputs_and_a_reward(model: str, tmp_path: Path) -> None:
+    found = scored(model, ROWS, folder=tmp_path)
+    assert [each["row"] for each in found] == [0, 1, 2]
+    assert all(list(each) == ["row", *ATTRIBUTES, "reward"] for each in found)
+
+
+def test_the_reward_is_the_papers_goodness_score(model: str, tmp_path: Path) -> None:
+    for each in scored(model, ROWS, folder=tmp_path):
+        expected = sum(weight * float(str(each[name])) for name, weight in GOODNESS_WEIGHTS.items())
+        assert each["reward"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_score_does_not_depend_on_the_rows_around_it(model: str, tmp_path: Path) -> None:
+    together = scored(model, ROWS, folder=tmp_path)
+    for row, found in zip(ROWS, together, strict=True):
+        (alone,) = scored(model, [row], folder=tmp_path)
+        # packed beside a longer response the numbers are summed in another order
+        assert alone["reward"] == pytest.approx(found["reward"], rel=0.02, abs=0.02)
+
+
+def test_ids_of_responses_are_carried_over(model: str, tmp_path: Path) -> None:
+    rows = [{**row, "response_id": f"r{number}"} for number, row in enumerate(ROWS)]
+    assert [each["response_id"] for each in scored(model, rows, folder=tmp_path)] == ["r0", "r1", "r2"]
+
+
+def test_parquet_in_and_out_gives_the_same_scores(model: str, tmp_path: Path) -> None:
+    lines = scored(model, ROWS, folder=tmp_path)
+    pl.DataFrame(ROWS).with_columns(response_id=pl.lit("x")).write_parquet(tmp_path / "rows.parquet")
+    score.run(model, tmp_path / "rows.parquet", out=tmp_path / "scores.parquet")
+    found = pl.read_parquet(tmp_path / "scores.parquet")
+    assert found.drop("response_id").to_dicts() == lines
+    assert found["response_id"].to_list() == ["x"] * 3
+
+
+def test_a_run_folder_and_its_checkpoint_are_the_same_model(model: str, tmp_path: Path) -> None:
+    assert scored(model, ROWS, folder=tmp_path) == scored(f"{model}/checkpoint", ROWS, folder=tmp_path)
+
+
+def test_a_policy_is_no_reward_model(finished_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="this is not a reward model of ours"):
+        scored(str(finished_run / "align"), ROWS, folder=tmp_path)
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_a_folder_as_out_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="--out names the scores file"):
+        score.run("no-such-model", tmp_path / "rows.jsonl", out=tmp_path)
