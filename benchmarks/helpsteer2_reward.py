@@ -34,10 +34,10 @@ from steersman.evaluate.pairwise import PairwiseAccuracy, paired_difference, pai
 from steersman.evaluate.regression import regression_fit
 from steersman.pipeline.baselines import ATTRIBUTE, baseline_scores, embedded_rows, read_rated_pairs
 from steersman.protocols import FloatArray
+from steersman.store.arrays import write_array
 from steersman.store.files import (
     read_lines,
     read_rows,
-    renamed_when_whole,
     sha256_file,
     write_json,
     write_table,
@@ -188,8 +188,7 @@ def minilm_vectors(corpus: Corpus, *, out: Path) -> tuple[FloatArray, FloatArray
         from steersman.backends.minilm import load_minilm
 
         both = embedded_rows(corpus.train, corpus.validation, embedder=load_minilm())
-        with renamed_when_whole(path) as temporary, temporary.open("wb") as file:
-            np.save(file, np.concatenate(both))
+        write_array(path, np.concatenate(both))
 
     vectors = kept(out, "minilm", [sha256_file(file) for file in files], make=embed)
     return vectors[: corpus.train.height], vectors[corpus.train.height :]

@@ -28,7 +28,7 @@ def cli() -> None:
     """
 
 
-for _command in (
+for _verb in (
     demo,
     run,
     prompts,
@@ -43,7 +43,7 @@ for _command in (
     report,
     licences,
 ):
-    cli.add_command(_command)
+    cli.add_command(_verb)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

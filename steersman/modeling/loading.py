@@ -24,6 +24,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from steersman.errors import PluginError
+from steersman.modeling.precision import placed
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
 _HEAD_WEIGHT = "score.weight"
@@ -32,6 +33,8 @@ _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+
+_Auto = type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification]
 
 
 @contextmanager
@@ -80,7 +83,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """Return the causal language model in `folder`, in evaluation mode."""
     model = _with_weights(folder, AutoModelForCausalLM, kind="as a causal language model", dtype=dtype)
-    return cast(PreTrainedModel, model.to(device))
+    return placed(model, device)
 
 
 def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype) -> PreTrainedModel:
@@ -95,26 +98,29 @@ def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype
         dtype=dtype,
         num_outputs=num_outputs,
     )
-    if not isinstance(getattr(model, "score", None), torch.nn.Linear) or model.score.bias is not None:
+    head = getattr(model, "score", None)
+    if not isinstance(head, torch.nn.Linear) or head.bias is not None:
         raise PluginError(
             f"{folder}: {type(model).__name__} has no linear 'score' head without bias; not supported yet"
         )
     if num_outputs is not None:
-        torch.nn.init.zeros_(model.score.weight)
+        torch.nn.init.zeros_(head.weight)
     return model
 
 
 def _with_weights(
-    folder: Path, auto: type, *, kind: str, dtype: torch.dtype, num_outputs: int | None = None
+    folder: Path, auto: _Auto, *, kind: str, dtype: torch.dtype, num_outputs: int | None = None
 ) -> PreTrainedModel:
     """Return the model in `folder` in evaluation mode; only a new head may be without saved weights."""
     check_model_folder(folder)
     settings = {} if num_outputs is None else {"num_labels": num_outputs}
     try:
         with quiet_transformers():
-            model, report = auto.from_pretrained(
+            # with output_loading_info it returns a pair, which its types do not say
+            loaded = auto.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True, **settings
             )
+            model, report = cast("tuple[PreTrainedModel, dict[str, list[str]]]", loaded)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise PluginError(f"{folder}: cannot be loaded {kind} ({error})") from error
     # transformers fills what is missing with noise and only logs it

@@ -12,7 +12,7 @@ from steersman.pipeline.examples import read_pairs
 from steersman.pipeline.models import open_model
 from steersman.pipeline.training import prepare_states, tokenise
 from steersman.protocols import Progress, no_progress
-from steersman.store.files import renamed_when_whole
+from steersman.store.arrays import write_array
 
 
 def run(
@@ -41,6 +41,5 @@ def run(
             last = torch.tensor([end - 1 for end in packed.ends], device=states_TD.device)
             features[2 * number : 2 * number + 2] = states_TD[last].cpu().numpy()
             advance(1)
-    with renamed_when_whole(out) as temporary, temporary.open("wb") as file:
-        np.save(file, features, allow_pickle=False)
+    write_array(out, features)
     return {"rows": pairs.examples.height, "missing": 2 * tokens.num_too_long}

@@ -1,12 +1,13 @@
 """Arrays by key on disk: the cache of activations, features and log-probabilities."""
 
 import hashlib
+import io
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from steersman.store.files import renamed_when_whole
+from steersman.store.files import write_bytes
 
 
 class FolderArrayStore:
@@ -29,5 +30,12 @@ class FolderArrayStore:
 
     def put(self, key: str, array: npt.NDArray[np.generic]) -> None:
         """Keep `array` under `key`, in place of what was there."""
-        with renamed_when_whole(self._path(key)) as temporary, temporary.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
+        write_array(self._path(key), array)
+
+
+def write_array(path: Path, array: npt.NDArray[np.generic]) -> None:
+    """Write `array` as the .npy file `path` in one step."""
+    # through memory: numpy's own writing to a file reports a full disk without saying that it is one
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())

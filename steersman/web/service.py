@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-
 from steersman.annotation.escalation import ratings_needed
 from steersman.store.database.answers import Answer, Receipt, submit
 from steersman.store.database.connection import Database, reading, writing
