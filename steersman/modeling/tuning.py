@@ -52,10 +52,8 @@ def _with_adapters(model: PreTrainedModel, *, rank: int) -> PeftModel:
         task_type="SEQ_CLS" if has_score else "CAUSAL_LM",
         exclude_modules=["score"] if has_score else None,
     )
-    adapted = cast(PeftModel, get_peft_model(model, config))
-    if has_score:
-        cast(nn.Module, model.score).requires_grad_(True)
-    return adapted
+    # peft trains a copy of the head by itself: `score` is in its list of heads
+    return cast(PeftModel, get_peft_model(model, config))
 
 
 def merged(model: nn.Module) -> PreTrainedModel:

@@ -88,8 +88,11 @@ def validation_metrics(outputs: Sequence[torch.Tensor], labels: Sequence[torch.T
     error = sum(regression_loss(each, label).item() for each, label in zip(outputs, labels, strict=True))
     metrics = {"loss": error / count}
     pairs = [(out[:, 0], label[:, 0]) for out, label in zip(outputs, labels, strict=True) if len(out) == 2]
+    # a missing label makes the gap NaN, which is not above zero either
     right = [
-        ((out[0] - out[1]) * (label[0] - label[1])).item() > 0 for out, label in pairs if bool(label[0] != label[1])
+        ((out[0] - out[1]) * (label[0] - label[1])).item() > 0
+        for out, label in pairs
+        if (label[0] - label[1]).abs() > 0
     ]
     if right:
         metrics["accuracy"] = sum(right) / len(right)

@@ -1,7 +1,8 @@
 """The transformers generator keeps order, remembers batches and loads no model it does not need."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -97,7 +98,9 @@ def test_longer_conversations_are_decoded_first_and_the_last_batch_may_be_smalle
 def test_a_text_is_the_decoded_tokens_of_the_rendered_prompt(load: Loader) -> None:
     model, tokenizer = load()
     ids = tokenizer(render_prompt(tokenizer, CONVERSATIONS[1], system="Be brief"), return_tensors="pt")
-    whole = model.generate(**ids, do_sample=False, max_new_tokens=GREEDY.max_new_tokens)[0]
+    whole = cast("Callable[..., torch.Tensor]", model.generate)(
+        **ids, do_sample=False, max_new_tokens=GREEDY.max_new_tokens
+    )[0]
     expected = str(tokenizer.decode(whole[ids["input_ids"].shape[1] :], skip_special_tokens=True)).strip()
     assert generate(generator(load, system="Be brief"))[1].text == expected
 

@@ -110,7 +110,8 @@ def test_groups_summed_one_by_one_have_the_gradient_of_one_big_batch() -> None:
     expected = torch.autograd.grad(whole, list(model.parameters()))
 
     def loss_of(index: int) -> torch.Tensor:
-        return (model(inputs[index]) - labels[index]).square().sum()
+        predicted: torch.Tensor = model(inputs[index])
+        return (predicted - labels[index]).square().sum()
 
     run(model, Objective(loss_of, lambda: {"loss": 0.0}, [each.numel() for each in labels], [1] * 3), schedule())
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
@@ -249,7 +250,8 @@ def small_training(*, seed: int, device: str = "cpu") -> tuple[list[torch.Tensor
         model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)).to(device)
 
     def loss_of(index: int) -> torch.Tensor:
-        return (model(inputs[index]) - labels[index]).square().sum()
+        predicted: torch.Tensor = model(inputs[index])
+        return (predicted - labels[index]).square().sum()
 
     def evaluate() -> dict[str, float]:
         with torch.no_grad():

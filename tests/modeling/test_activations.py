@@ -16,8 +16,8 @@ from steersman.modeling.packing import pack
 from steersman.modeling.states import TrainingStates
 from steersman.store.arrays import FolderArrayStore
 
-# bfloat16 keeps 8 bits of the fraction: rounding is off by at most half a unit of the last
-HALF_UNIT = 2.0**-9
+# bfloat16 keeps 7 bits of the fraction: rounding is off by at most half a unit of the last
+HALF_UNIT = 2.0**-8
 GROUPS = [
     Group((65, 66, 67), (ResponseTokens((70, 71), 2), ResponseTokens((72,), 1))),
     Group((68,), (ResponseTokens((73,), 1),)),
@@ -80,7 +80,7 @@ def test_training_states_from_the_cache_are_those_of_the_whole_model(
             states_TD = whole.of(index)[1]
             assert_close(states_TD, all_states(model, pack(group)))
             # states are normed to one; two layers may double the rounding of what goes in
-            assert_close(cached.of(index)[1], states_TD, atol=8 * HALF_UNIT, rtol=0)
+            assert_close(cached.of(index)[1], states_TD, atol=4 * HALF_UNIT, rtol=0)
 
 
 def test_nothing_is_loaded_when_all_is_cached(model: PreTrainedModel, store: FolderArrayStore) -> None:

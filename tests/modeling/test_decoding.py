@@ -1,8 +1,9 @@
 """Our batched decoding gives what transformers gives, and draws what the settings say."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def decode(
 
 def by_transformers(model: PreTrainedModel, prompt: list[int]) -> list[int]:
     ids = torch.tensor([prompt])
-    whole = model.generate(
+    whole = cast("Callable[..., torch.Tensor]", model.generate)(
         ids,
         attention_mask=torch.ones_like(ids),
         do_sample=False,

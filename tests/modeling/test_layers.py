@@ -1,13 +1,12 @@
 """Lower then upper layers are the whole model, and the model is left as it was."""
 
-from pathlib import Path
 from typing import cast
 
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from steersman.errors import PluginError
 from steersman.modeling.chat import Group, ResponseTokens
@@ -19,7 +18,6 @@ from steersman.modeling.layers import (
     lower_states,
     upper_states,
 )
-from steersman.modeling.loading import load_policy
 from steersman.modeling.packing import Packed, pack
 
 NUM_LAYERS = 3
@@ -44,8 +42,8 @@ def model() -> PreTrainedModel:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = LlamaForCausalLM(config).eval()
-        nn.init.uniform_(made.model.norm.weight, 0.5, 2.0)
+        made: PreTrainedModel = LlamaForCausalLM(config).eval()
+        nn.init.uniform_(made.get_parameter("model.norm.weight"), 0.5, 2.0)
     return made
 
 
@@ -87,13 +85,13 @@ def test_a_split_that_holds_is_accepted(model: PreTrainedModel, packed: Packed) 
 class ScaledByDepth(nn.Module):
     """A layer whose output depends on how many layers the model says it has."""
 
-    def __init__(self, layer: nn.Module, config: LlamaConfig) -> None:
+    def __init__(self, layer: nn.Module, config: PreTrainedConfig) -> None:
         super().__init__()
         self.layer = layer
         self.config = config
 
     def forward(self, states: torch.Tensor, **inputs: object) -> torch.Tensor:
-        return cast(torch.Tensor, self.layer(states, **inputs)) + self.config.num_hidden_layers
+        return cast(torch.Tensor, self.layer(states, **inputs)) + int(self.config.num_hidden_layers)
 
 
 def test_a_model_that_cannot_be_split_is_refused(model: PreTrainedModel, packed: Packed) -> None:
@@ -125,6 +123,6 @@ def test_a_model_with_other_insides_is_refused_by_name() -> None:
         backbone_of(model)
 
 
-def test_the_layers_of_a_model_in_a_folder_come_lowest_first(tiny_model_folder: Path) -> None:
-    model = load_policy(tiny_model_folder, dtype=torch.float32, device=torch.device("cpu"))
-    assert [layer.self_attn.layer_idx for layer in layers_of(model)] == [0, 1]
+def test_layers_come_lowest_first(model: PreTrainedModel) -> None:
+    found = [layer.get_submodule("self_attn") for layer in layers_of(model)]
+    assert [each.layer_idx for each in found] == [0, 1, 2]

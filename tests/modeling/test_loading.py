@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from steersman.errors import PluginError
 from steersman.modeling.loading import (
@@ -176,9 +176,7 @@ def test_a_converted_gguf_model_has_the_logits_of_the_file(tmp_path: Path) -> No
     convert_gguf(gguf, out=tmp_path / "converted")
     ids = load_tokenizer(tmp_path / "converted")("The capital of France is", return_tensors="pt")["input_ids"]
     with quiet_transformers(), torch.no_grad():
-        original: LlamaForCausalLM = AutoModelForCausalLM.from_pretrained(
-            gguf.parent, gguf_file=gguf.name, dtype=torch.float32
-        )
+        original = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         expected = original(input_ids=ids).logits.log_softmax(dim=-1)
         converted = load_policy(tmp_path / "converted", dtype=torch.float32, device=CPU)
         found = converted(input_ids=ids).logits.log_softmax(dim=-1)

@@ -1,14 +1,15 @@
 """The head starts at the ridge regression that scikit-learn finds, at the penalty of the least left-out error."""
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from steersman.protocols import FloatArray
 from steersman.reward.head import ridge_head
 
+Matrix = npt.NDArray[np.float64]
 PENALTIES = np.logspace(-6, 1, 22)
 
 
@@ -23,9 +24,18 @@ def least_left_out(states: FloatArray, labels: FloatArray) -> Ridge:
     """Return scikit-learn's ridge at the penalty whose left-out errors are least, each row left out by brute force."""
     wide, target = states.astype(np.float64), labels.astype(np.float64)
     scale = (np.linalg.svd(wide, compute_uv=False) ** 2).mean()
-    models = [Ridge(alpha=penalty * scale, fit_intercept=False, solver="svd") for penalty in PENALTIES]
-    errors = [((target - cross_val_predict(each, wide, target, cv=LeaveOneOut())) ** 2).mean() for each in models]
-    return models[int(np.argmin(errors))].fit(wide, target)
+    errors = [left_out_error(wide, target, penalty=penalty * scale) for penalty in PENALTIES]
+    best = PENALTIES[int(np.argmin(errors))] * scale
+    return Ridge(alpha=best, fit_intercept=False, solver="svd").fit(wide, target)
+
+
+def left_out_error(states: Matrix, labels: Matrix, *, penalty: float) -> float:
+    errors = []
+    for row in range(len(states)):
+        others, target = np.delete(states, row, axis=0), np.delete(labels, row, axis=0)
+        weights = np.linalg.solve(others.T @ others + penalty * np.eye(states.shape[1]), others.T @ target)
+        errors.append((states[row] @ weights - labels[row]) ** 2)
+    return float(np.mean(errors))
 
 
 def heads(states: FloatArray, labels: FloatArray) -> FloatArray:

@@ -20,9 +20,9 @@ from steersman.records import Message
 from steersman.reward.train import RatedGroup, predictions, train
 from steersman.store.arrays import FolderArrayStore
 
-NUM_TRAINING = 24
+NUM_TRAINING = 48
 NUM_VALIDATION = 16
-OPTIMISER = OptimiserSettings(learning_rate=3e-3, epochs=4, batch_pairs=4, warmup_steps=2)
+OPTIMISER = OptimiserSettings(learning_rate=3e-4, epochs=1, batch_pairs=4, warmup_steps=10)
 
 
 @pytest.fixture
@@ -32,25 +32,34 @@ def tokenizer(tiny_model_folder: Path) -> PreTrainedTokenizerBase:
 
 @pytest.fixture
 def model(tiny_model_folder: Path) -> PreTrainedModel:
-    return load_classifier(tiny_model_folder, num_outputs=2, dtype=torch.float32)
+    return strong(tiny_model_folder)
 
 
-def planted(tokenizer: PreTrainedTokenizerBase, *, seed: int) -> list[RatedGroup]:
-    """Return groups whose first label is 4 where the response begins with a plus, and the second its opposite."""
-    rng = np.random.default_rng(seed)
+def strong(folder: Path) -> PreTrainedModel:
+    """Return the tiny model with stronger layers: as it is, its states hardly depend on what it reads."""
+    made = load_classifier(folder, num_outputs=2, dtype=torch.float32)
+    with torch.no_grad():
+        for name, weights in made.named_parameters():
+            if "layers" in name and weights.ndim == 2:
+                weights.mul_(6)
+    return made
+
+
+def planted(tokenizer: PreTrainedTokenizerBase) -> list[RatedGroup]:
+    """Return groups in which the response that repeats the sign of the prompt is labelled (4, 0), the other (0, 4)."""
+    rng = np.random.default_rng(1)
     groups = []
     for _ in range(NUM_TRAINING + NUM_VALIDATION):
-        letters = rng.choice(list("abcdefgh"), size=(3, 5))
-        prompt, *tails = ["".join(row) for row in letters]
-        signs = rng.permutation(["+", "-"]) if rng.random() < 0.7 else rng.choice(["+", "-"], size=2)
+        prompt, signs = rng.choice(["+", "-"]), rng.permutation(["+", "-"])
+        tails = ["".join(row) for row in rng.choice(list("abcdefgh"), size=(2, 2))]
         responses = [sign + tail for sign, tail in zip(signs, tails, strict=True)]
-        labels = torch.tensor([[4.0, 0.0] if sign == "+" else [0.0, 4.0] for sign in signs])
-        groups.append(RatedGroup(group_tokens(tokenizer, [Message("user", prompt)], responses), labels))
+        labels = torch.tensor([[4.0, 0.0] if sign == prompt else [0.0, 4.0] for sign in signs])
+        groups.append(RatedGroup(group_tokens(tokenizer, [Message("user", str(prompt))], responses), labels))
     return groups
 
 
 def trained(
-    model: PreTrainedModel, rated: list[RatedGroup], folder: Path, *, epochs: int = OPTIMISER.epochs, seed: int = 0
+    model: PreTrainedModel, rated: list[RatedGroup], folder: Path, *, epochs: int
 ) -> tuple[FitResult, list[dict[str, float]]]:
     make_trainable(model, tune=TuneSettings(mode="full"))
     states = TrainingStates(model, [each.group for each in rated], [], 0, FolderArrayStore(folder), "float32")
@@ -59,7 +68,7 @@ def trained(
         states,
         rated[:NUM_TRAINING],
         rated[NUM_TRAINING:],
-        schedule=Schedule(OPTIMISER.model_copy(update={"epochs": epochs}), 6, seed),
+        schedule=Schedule(OPTIMISER.model_copy(update={"epochs": epochs}), 6, 0),
         on_metrics=lambda metrics: rows.append(dict(metrics)),
         advance=lambda _: None,
     )
@@ -73,18 +82,26 @@ def constant_error(rated: list[RatedGroup]) -> float:
 
 
 def test_a_planted_rule_is_learnt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    rated = planted(tokenizer, seed=0)
-    result, rows = trained(model, rated, tmp_path)
+    rated = planted(tokenizer)
+    result, rows = trained(model, rated, tmp_path, epochs=8)
     assert result.best["loss"] < 0.25 * constant_error(rated)
-    assert result.best["accuracy"] > 0.95
-    # the layers moved too: the ridge probe alone is worse
-    assert result.best["loss"] < 0.9 * rows[0]["loss"]
+    assert result.best["accuracy"] == 1.0
+    # the layers moved too: the ridge probe that training starts at is worse
+    assert result.best["loss"] < 0.5 * rows[0]["loss"]
+
+
+def test_training_starts_at_a_probe_that_beats_the_constant(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    rated = planted(tokenizer)
+    _, rows = trained(model, rated, tmp_path, epochs=1)
+    assert rows[0]["loss"] < 0.75 * constant_error(rated)
 
 
 def test_what_is_reported_is_what_the_kept_model_does(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
-    rated = planted(tokenizer, seed=0)
+    rated = planted(tokenizer)
     result, _ = trained(model, rated, tmp_path, epochs=1)
     errors = []
     with torch.no_grad():
@@ -97,8 +114,8 @@ def test_what_is_reported_is_what_the_kept_model_does(
 def test_the_same_seed_trains_the_same_model(
     tiny_model_folder: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
-    rated = planted(tokenizer, seed=0)
-    models = [load_classifier(tiny_model_folder, num_outputs=2, dtype=torch.float32) for _ in range(2)]
+    rated = planted(tokenizer)
+    models = [strong(tiny_model_folder) for _ in range(2)]
     for each in models:
         trained(each, rated, tmp_path, epochs=1)
     first, second = (each.state_dict() for each in models)
@@ -108,12 +125,12 @@ def test_the_same_seed_trains_the_same_model(
 def test_a_missing_label_does_not_stop_training(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
 ) -> None:
-    rated = planted(tokenizer, seed=0)
+    rated = planted(tokenizer)
     for each in rated[:3]:
         each.labels[0, 0] = float("nan")
     result, rows = trained(model, rated, tmp_path, epochs=1)
     assert all(np.isfinite(row["loss"]) for row in rows)
-    assert result.best["loss"] < constant_error(rated)
+    assert result.best["loss"] < constant_error(planted(tokenizer))
 
 
 def test_outputs_are_read_at_the_last_token_of_each_response(model: PreTrainedModel) -> None:

