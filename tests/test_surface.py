@@ -83,7 +83,8 @@ def _section_of(key: Schema, whole: Schema) -> Schema | None:
         found: Schema = whole["$defs"][key["$ref"].removeprefix("#/$defs/")]
         return found
     inner = [*key.get("anyOf", []), *([key["items"]] if isinstance(key.get("items"), dict) else [])]
-    return next((found for each in inner if (found := _section_of(each, whole)) is not None), None)
+    found_inside = (_section_of(each, whole) for each in inner)
+    return next((each for each in found_inside if each is not None), None)
 
 
 def surfaces() -> dict[str, str]:

@@ -22,6 +22,7 @@ CONFIG = ROOT / "configs" / "tiny.yaml"
 STAGES = ("prompts", "responses", "ratings", "clean", "reward", "align", "evaluate")
 # these tell when and where a run was made, so they differ between two runs of the same settings
 _OF_TIME_AND_PLACE = {"config.yaml", "lineage.json", "done", "result.json", "report.html", ".lock"}
+_OF_TRAINING = {"metrics.jsonl", "model.safetensors"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,12 @@ def steersman(capfd: pytest.CaptureFixture[str], *arguments: object) -> Said:
     return Said(code, captured.out, captured.err)
 
 
-def start_steersman(*arguments: object, cache_folder: Path) -> "subprocess.Popen[str]":
-    """Start a command in a process of its own, which can be killed."""
+def start_steersman(*arguments: object, cache_folder: Path, where: Path) -> "subprocess.Popen[str]":
+    """Start a command in the folder `where`, in a process of its own, which can be killed."""
     command = [sys.executable, "-m", "steersman.cli.main", *(str(each) for each in arguments)]
     environment = {**os.environ, CACHE_VARIABLE: str(cache_folder), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=where, env=environment
     )
 
 
@@ -82,14 +83,20 @@ def loop_cache(base: Path) -> Path:
 
 @cache
 def finished_run(base: Path) -> Path:
-    """Return a finished run of configs/tiny.yaml, made once in a test session."""
+    """Return a finished run of configs/tiny.yaml, made once in a test session.
+
+    It was made as `tiny` of the folder it lies in: a copy under that name is finished too when it is looked at from
+    its own folder.
+    """
     from steersman.pipeline import run
 
-    out = base / "finished" / "tiny"
+    folder = base / "finished"
+    folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
         patch.setenv(CACHE_VARIABLE, str(loop_cache(base)))
-        run.run(tiny_settings(), out=out)
-    return out
+        run.run(tiny_settings(), out=Path("tiny"))
+    return folder / "tiny"
 
 
 def rows_of(path: Path) -> list[dict[str, object]]:
@@ -108,13 +115,22 @@ def object_of(path: Path) -> dict[str, object]:
 
 
 def data_files(run: Path, *, stages: Sequence[str] = STAGES) -> dict[str, str]:
-    """Return the SHA-256 of everything stages made that must not depend on when and where they ran."""
+    """Return the SHA-256 of every table, score and sample of some stages: what must be the same to the last bit.
+
+    Weights and learning curves are left out: sums of floating point numbers on a CPU may differ in their last bits.
+    """
     return {
         file.relative_to(run).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for stage in stages
         for file in sorted((run / stage).rglob("*"))
-        if file.is_file() and file.name not in _OF_TIME_AND_PLACE
+        if file.is_file() and file.name not in _OF_TIME_AND_PLACE | _OF_TRAINING and file.parent.name != "batches"
     }
+
+
+def learning_curve(run: Path, *, stage: str) -> list[tuple[int, float]]:
+    """Return step and validation loss of a training."""
+    log = rows_of(run / stage / "metrics.jsonl")
+    return [(int(str(row["step"])), float(str(row[f"{stage}/validation_loss"]))) for row in log]
 
 
 def stage_files(run: Path, *, stages: Sequence[str] = STAGES) -> dict[str, tuple[int, str]]:

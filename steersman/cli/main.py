@@ -1,6 +1,5 @@
 """The door: parse, run one verb, turn errors into one clear line and an exit code."""
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -52,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         cli.main(args=None if argv is None else list(argv), prog_name="steersman", standalone_mode=False)
     except (SteersmanError, click.ClickException, click.Abort, KeyboardInterrupt, ModuleNotFoundError) as error:
         return _exit_code(error)
-    except BrokenPipeError:
-        # the reader of our output left, as `head` does; nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit:
+        # so click ends when the reader of our output left, as `head` does; nothing is wrong
+        return EXIT_DONE
     except Exception:  # noqa: BLE001  # the one boundary: a fault of ours keeps its traceback and gets its exit code
         return _crash()
     return EXIT_DONE

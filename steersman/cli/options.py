@@ -35,12 +35,16 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Check the config,
 
 def out_option(text: str, *, default: str | None = None) -> Callable[[F], F]:
     """Return the option --out of a verb that makes something."""
-    return click.option("--out", type=PATH, required=default is None, default=default, show_default=True, help=text)
+    if default is None:
+        # click takes an explicit default=None for a value, and asks for nothing
+        return click.option("--out", type=PATH, required=True, help=text)
+    return click.option("--out", type=PATH, default=default, show_default=True, help=text)
 
 
 def emit(result: Mapping[str, object], *, as_json: bool, text: str) -> None:
     """Print `result` as JSON or `text` for people, on stdout."""
-    print(json.dumps(result, indent=2, ensure_ascii=False) if as_json else text)
+    # flushed here: a reader that has left is noticed inside the error boundary
+    print(json.dumps(result, indent=2, ensure_ascii=False) if as_json else text, flush=True)
 
 
 def say(text: str) -> None:

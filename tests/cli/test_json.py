@@ -9,6 +9,9 @@ from tiny_loop import CONFIG, STAGES, Said, object_of, rows_of, steersman
 
 from steersman.records import ATTRIBUTES
 
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 Capture = pytest.CaptureFixture[str]
 
 
@@ -97,7 +100,11 @@ def test_clean(finished_run: Path, tmp_path: Path, capfd: Capture) -> None:
 
 
 @pytest.mark.parametrize(("verb", "stage"), [("reward", "reward"), ("dpo", "align")])
-def test_train(verb: str, stage: str, finished_run: Path, tmp_path: Path, capfd: Capture) -> None:
+def test_train(
+    verb: str, stage: str, finished_run: Path, tmp_path: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the paths in its config are those it was given
+    monkeypatch.chdir(finished_run.parent)
     config = finished_run / stage / "config.yaml"
     result = answered(steersman(capfd, "train", verb, config, "--out", tmp_path / "out", "--json"))
     assert {"run", "steps", "seconds", "tokens", "best_step", "metrics"} <= set(result)

@@ -20,6 +20,9 @@ from steersman.errors import EXIT_USER_INPUT
 from steersman.sources import models as sources
 from steersman.store.files import write_jsonl
 
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 Capture = pytest.CaptureFixture[str]
 Row = dict[str, object]
 # FILE stands for an input that is not there

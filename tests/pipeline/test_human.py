@@ -19,6 +19,9 @@ from steersman.store.files import write_jsonl
 from steersman.store.lineage import read_lineage
 from steersman.store.runs import read_result
 
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 TRAIN_TASKS, VALIDATION_TASKS = 30, 16
 
 

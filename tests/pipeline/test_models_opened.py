@@ -12,6 +12,9 @@ from steersman.pipeline.models import open_model, weights_sha256
 from steersman.sources import models as sources
 from steersman.store.cache import CACHE_VARIABLE
 
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 
 def test_a_model_is_made_once_and_then_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))

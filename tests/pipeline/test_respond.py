@@ -12,6 +12,9 @@ from steersman.pipeline.respond import MEMORY_FOLDER, RESPONSES_FILE
 from steersman.store.files import write_jsonl
 from steersman.store.lineage import read_lineage
 
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 
 def settings(*overrides: str) -> ResponsesSettings:
     return tiny_settings("responses.batch_size=2", "responses.max_new_tokens=4", *overrides).responses

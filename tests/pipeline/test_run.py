@@ -5,12 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny_loop import STAGES, data_files, object_of, partials, rows_of, stage_files, tiny_settings
+from tiny_loop import STAGES, data_files, learning_curve, object_of, partials, rows_of, stage_files, tiny_settings
 
 from steersman.errors import DataError
-from steersman.pipeline import licences, run
+from steersman.pipeline import evaluate_policy, licences, run
+from steersman.store.files import write_jsonl
 from steersman.store.lineage import read_lineage
 from steersman.store.runs import read_result
+
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 SIMULATED_STAGES = ("ratings", "clean", "reward", "align", "evaluate")
 
@@ -159,10 +163,11 @@ def test_the_licence_of_a_simulated_run_is_unclear_and_the_crowd_is_named(finish
 
 
 @pytest.fixture
-def own_run(tmp_path: Path) -> Path:
-    out = tmp_path / "own"
-    run.run(tiny_settings(), out=out)
-    return out
+def own_run(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a finished run that a test may change."""
+    shutil.copytree(finished_run, tmp_path / finished_run.name)
+    monkeypatch.chdir(tmp_path)
+    return Path(finished_run.name)
 
 
 def test_a_second_run_reuses_every_stage_and_touches_no_file(own_run: Path) -> None:
@@ -184,11 +189,15 @@ def test_other_reward_settings_redo_the_reward_model_and_what_rests_on_it(own_ru
     assert redone == ["reward", "evaluate"]
 
 
-def test_the_same_seed_in_another_folder_gives_the_same_bytes(own_run: Path, finished_run: Path) -> None:
-    found = data_files(own_run)
+def test_the_same_seed_in_another_folder_gives_the_same_bytes(finished_run: Path, tmp_path: Path) -> None:
+    run.run(tiny_settings(), out=tmp_path)
+    found = data_files(tmp_path)
     assert found == data_files(finished_run)
     assert {"responses/responses.jsonl", "clean/train.jsonl.gz", "evaluate/samples.jsonl"} <= set(found)
-    assert {"reward/checkpoint/model.safetensors", "align/checkpoint/model.safetensors"} <= set(found)
+    for stage in ("reward", "align"):
+        curves = [learning_curve(each, stage=stage) for each in (tmp_path, finished_run)]
+        for found_point, point in zip(*curves, strict=True):
+            assert found_point == pytest.approx(point, rel=1e-4)
 
 
 def test_another_seed_gives_other_prompts_responses_and_ratings(finished_run: Path, tmp_path: Path) -> None:
@@ -212,10 +221,17 @@ def test_a_run_that_fails_leaves_no_marker_of_the_run_before(own_run: Path) -> N
     assert not (own_run / "done").exists()
 
 
-def test_a_run_without_held_out_prompts_says_what_to_raise(own_run: Path) -> None:
+def test_an_evaluation_of_a_single_prompt_says_what_to_raise(finished_run: Path, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "one.jsonl", rows_of(finished_run / "prompts" / "held_out.jsonl")[:1])
+    contest = evaluate_policy.Contest(
+        "tiny-random",
+        align=finished_run / "align",
+        reward=finished_run / "reward",
+        held_out=tmp_path / "one.jsonl",
+    )
     with pytest.raises(DataError, match=r"raise prompts\.held_out"):
-        run.run(tiny_settings("prompts.held_out=0"), out=own_run)
-    assert not (own_run / "evaluate" / "done").exists()
+        evaluate_policy.run(contest, settings=tiny_settings().evaluate, seed=1, out=tmp_path / "out")
+    assert not (tmp_path / "out" / "done").exists()
 
 
 def test_a_deleted_stage_is_made_again_with_the_same_bytes(own_run: Path) -> None:

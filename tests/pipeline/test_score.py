@@ -11,6 +11,9 @@ from steersman.pipeline import score
 from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
 from steersman.store.files import write_jsonl
 
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ROWS: list[dict[str, object]] = [
     {"prompt": "one?", "response": "first"},
     {"prompt": "one?", "response": "second, longer"},
@@ -69,7 +72,7 @@ def test_a_run_folder_and_its_checkpoint_are_the_same_model(model: str, tmp_path
 
 
 def test_a_policy_is_no_reward_model(finished_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="this is not a reward model of ours"):
+    with pytest.raises(PluginError, match="cannot be loaded with a classification head"):
         scored(str(finished_run / "align"), ROWS, folder=tmp_path)
     assert not (tmp_path / "scores.jsonl").exists()
 

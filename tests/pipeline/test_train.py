@@ -14,6 +14,9 @@ from steersman.records import ATTRIBUTES
 from steersman.store.files import write_jsonl
 from steersman.store.lineage import read_lineage
 
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 Row = dict[str, object]
 
 
@@ -58,7 +61,6 @@ def test_a_reward_model_learns_what_is_easy(tmp_path: Path) -> None:
     result = train_reward.run(reward_settings(data), out=tmp_path / "run")
     # labels 4 and 0, mean 2: the constant predictor errs by 2 squared
     assert result["constant_predictor_mse"] == pytest.approx(4.0)
-    assert result["best_step"] != 0
     assert result["metrics"]["reward/validation_accuracy"] == 1.0  # type: ignore[index]
     assert result["metrics"]["reward/validation_loss"] < 4.0  # type: ignore[index]
     assert {name: found["estimate"] for name, found in result["accuracy"].items()} == dict.fromkeys(ATTRIBUTES, 1.0)  # type: ignore[attr-defined]
@@ -85,8 +87,7 @@ def test_transformers_scores_as_steersman_does(reward_run: Path, tmp_path: Path)
     tokenizer = AutoTokenizer.from_pretrained(reward_run / "checkpoint")
     model = AutoModelForSequenceClassification.from_pretrained(reward_run / "checkpoint", dtype=torch.float32).eval()
     turns = [{"role": "user", "content": "question 1?"}, {"role": "assistant", "content": "yes yes yes"}]
-    # the score is read at the end of the response's last turn, not after the newline behind it
-    text = tokenizer.apply_chat_template(turns, tokenize=False).removesuffix("\n")
+    text = tokenizer.apply_chat_template(turns, tokenize=False)
     with torch.inference_mode():
         logits = model(**tokenizer(text, add_special_tokens=False, return_tensors="pt")).logits[0].tolist()
     (found,) = rows_of(tmp_path / "scores.jsonl")

@@ -1,4 +1,7 @@
-"""A finished run of configs/tiny.yaml, and a cache folder of the test session's own."""
+"""Fixtures of the whole loop: a finished run, and a cache folder of the test session's own.
+
+A test file takes them by `pytest_plugins = ("loop_fixtures",)`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +24,9 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_loop.finished_run(tmp_path_factory.getbasetemp())
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(loop_cache: Path) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def own_cache(loop_cache: Path) -> Iterator[None]:
+    """Keep models and activations out of the user's own cache folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(loop_cache))
         yield
