@@ -9,12 +9,13 @@ DEMO_CONFIG = "demo.yaml"
 HUMAN_PROMPTS = 200
 # With human labels the texts are several times longer than SmolLM2's own, so fewer of them are learnt from.
 _HUMAN_CHANGES = (
-    "prompts.held_out=16",
+    "prompts.held_out=12",
     f"data.prompts={HUMAN_PROMPTS}",
     "data.max_characters=2600",
-    "reward.optimiser.epochs=1",
-    "align.optimiser.epochs=1",
-    "align.max_pairs=64",
+    "reward.tune.layers=2",
+    "reward.evaluate_every=12",
+    "align.tune.layers=2",
+    "align.max_pairs=40",
 )
 
 

@@ -1,5 +1,6 @@
 """Human labels instead of a crowd of our own: a sample of HelpSteer2-shaped data as the run's dataset."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,12 +84,18 @@ def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np
     drawn = sample_tasks(training, count=min(wanted, training.height // 2), rng=rng)
     if drawn.height // 2 < wanted:
         notes.append(f"{wanted} tasks were asked for, {drawn.height // 2} are there.")
-    # never more than half of the short tasks of the split: the rest is there to be held out
-    count = min(max(2, round(_VALIDATION_SHARE * drawn.height / 2)), validation.height // 4)
+    # every prompt of the split may be held out, also one whose responses are too long to train on
+    askable = data.validation["prompt"].unique(maintain_order=True)
+    askable = askable.filter(askable.str.len_chars() <= (settings.max_characters or sys.maxsize))
+    count = min(round(_VALIDATION_SHARE * drawn.height / 2), validation.height // 2, len(askable) - held_out)
+    if count < 1:
+        raise DataError(
+            f"{settings.path}: {len(askable)} validation prompts are too few for {held_out} held-out prompts and a"
+            " validation set; lower prompts.held_out"
+        )
     checked = sample_tasks(validation, count=count, rng=rng)
     used = set(drawn["prompt"]) | set(checked["prompt"])
-    rest = [prompt for prompt in data.validation["prompt"].unique(maintain_order=True) if prompt not in used]
-    rest = [prompt for prompt in rest if len(prompt) <= (settings.max_characters or len(prompt))]
+    rest = [prompt for prompt in askable if prompt not in used]
     if len(rest) < held_out:
         raise DataError(f"{settings.path}: {held_out} held-out prompts were asked for, only {len(rest)} are left")
     chosen = rng.permutation(len(rest))[:held_out]
