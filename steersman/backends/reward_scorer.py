@@ -39,7 +39,12 @@ class RewardScorer:
         self._precision: Precision = precision
 
     def score(self, prompts: Sequence[str], responses: Sequence[str], *, advance: Advance) -> Scored:
-        """Return attribute outputs and rewards, one row per prompt and response, in order."""
+        """Return attribute outputs and rewards, one row per prompt and response, in order.
+
+        Raises ValueError when there are not as many responses as prompts.
+        """
+        if len(prompts) != len(responses):
+            raise ValueError(f"{len(prompts)} prompts and {len(responses)} responses; one of each makes a row")
         outputs = np.zeros((len(prompts), len(self._names)), dtype=np.float32)
         num_tokens = 0
         for rows in _runs_of_one_prompt(prompts):

@@ -20,7 +20,7 @@ class GeneratorSettings(Settings):
     """One way to write responses."""
 
     name: str = Field(min_length=1, description="name recorded with each response; annotators never see it")
-    model: str = Field(description="embedded model name, hub name (owner/name) or folder")
+    model: str = Field(min_length=1, description="embedded model name, hub name (owner/name) or folder")
     temperature: float = Field(ge=0, le=5, description="0 is greedy")
     top_p: float = Field(1.0, gt=0, le=1, description="keep the most probable tokens up to this mass")
     top_k: int | None = Field(64, ge=1, description="keep this many most probable tokens; null = all")
@@ -108,7 +108,7 @@ class OptimiserSettings(Settings):
 class RewardSettings(Settings):
     """A regression reward model over attributes (SPEC of HelpSteer2, section 3 of its paper)."""
 
-    model: str = Field(description="backbone: embedded model name, hub name or folder")
+    model: str = Field(min_length=1, description="backbone: embedded model name, hub name or folder")
     attributes: tuple[str, ...] = Field(ATTRIBUTES, description="outputs, in order")
     weights: dict[str, float] = Field(
         default_factory=lambda: dict(GOODNESS_WEIGHTS),
@@ -131,7 +131,7 @@ class AlignSettings(Settings):
     """How the policy is aligned with the preferences."""
 
     method: Literal["dpo"] = Field(description="dpo: direct preference optimisation")
-    model: str = Field(description="starting policy and reference: embedded model name, hub name or folder")
+    model: str = Field(min_length=1, description="starting policy and reference: embedded model name, hub name or folder")
     beta: float = Field(gt=0, description="strength of the pull towards the reference")
     max_pairs: int | None = Field(None, ge=1, description="train and validate on the first so many pairs; null = all")
     max_tokens: int = Field(ge=16, description="longer pairs are dropped and counted")
