@@ -1,6 +1,5 @@
 """Human labels instead of a crowd of our own: a sample of HelpSteer2-shaped data as the run's dataset."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +85,8 @@ def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np
         notes.append(f"{wanted} tasks were asked for, {drawn.height // 2} are there.")
     # every prompt of the split may be held out, also one whose responses are too long to train on
     askable = data.validation["prompt"].unique(maintain_order=True)
-    askable = askable.filter(askable.str.len_chars() <= (settings.max_characters or sys.maxsize))
+    if settings.max_characters is not None:
+        askable = askable.filter(askable.str.len_chars() <= settings.max_characters)
     count = min(round(_VALIDATION_SHARE * drawn.height / 2), validation.height // 2, len(askable) - held_out)
     if count < 1:
         raise DataError(

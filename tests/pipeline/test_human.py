@@ -176,7 +176,7 @@ def test_a_limit_that_leaves_nothing_is_told() -> None:
 
 
 def test_more_held_out_prompts_than_are_left_are_refused() -> None:
-    with pytest.raises(DataError, match="100 held-out prompts were asked for, only 18 are left"):
+    with pytest.raises(DataError, match="100 held-out prompts"):
         draw({"prompts": 10}, held_out=100)
 
 
