@@ -12,6 +12,8 @@ from transformers import PreTrainedTokenizerBase
 from steersman.errors import DataError
 from steersman.records import Message
 
+_ZERO_WIDTH_SPACE = "\u200b"
+
 
 @dataclass(frozen=True, slots=True)
 class ResponseTokens:
@@ -39,9 +41,24 @@ class Group:
         return len(self.prefix) + max(len(response.ids) for response in self.responses)
 
 
+def without_forged_turns(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """Return `text` with a zero-width space inside each of the tokenizer's special tokens.
+
+    Written out in a message they would be read as the real thing, and a user could end the turn and begin another.
+    """
+    for token in sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True):
+        if token in text:
+            text = text.replace(token, f"{token[0]}{_ZERO_WIDTH_SPACE}{token[1:]}")
+    return text
+
+
+def _turns(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[dict[str, str]]:
+    return [{"role": each.role, "content": without_forged_turns(tokenizer, each.content)} for each in messages]
+
+
 def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, system: str | None = None) -> str:
     """Return the text a model sees before it answers, by the tokenizer's chat template."""
-    turns = [{"role": message.role, "content": message.content} for message in messages]
+    turns = _turns(tokenizer, messages)
     if system is not None:
         turns = [{"role": "system", "content": system}, *turns]
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
@@ -58,10 +75,9 @@ def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
     Raises DataError when the template rewrites the prompt once it is answered (it is not prefix-stable).
     """
     prefix = render_prompt(tokenizer, messages)
-    turns = [{"role": message.role, "content": message.content} for message in messages]
     found = []
     for response in responses:
-        answered = [*turns, {"role": "assistant", "content": response}]
+        answered = _turns(tokenizer, [*messages, Message("assistant", response)])
         full = str(tokenizer.apply_chat_template(answered, tokenize=False))
         if not full.startswith(prefix):
             raise DataError("the chat template changes the prompt once it is answered; this template is not supported")
