@@ -131,7 +131,9 @@ class AlignSettings(Settings):
     """How the policy is aligned with the preferences."""
 
     method: Literal["dpo"] = Field(description="dpo: direct preference optimisation")
-    model: str = Field(min_length=1, description="starting policy and reference: embedded model name, hub name or folder")
+    model: str = Field(
+        min_length=1, description="starting policy and reference: embedded model name, hub name or folder"
+    )
     beta: float = Field(gt=0, description="strength of the pull towards the reference")
     max_pairs: int | None = Field(None, ge=1, description="train and validate on the first so many pairs; null = all")
     max_tokens: int = Field(ge=16, description="longer pairs are dropped and counted")
