@@ -18,8 +18,6 @@ GRADIENTS = {"torch", "transformers", "peft", "safetensors", "gguf"}
 # The rooms that may load torch; all others are looked at below.
 WITH_TORCH = {"modeling", "engine", "reward", "align", "backends", "pipeline", "serving", "cli"}
 
-needs_cli = pytest.mark.skipif(not (PACKAGE / "cli" / "main.py").exists(), reason="the command line is not built yet")
-
 
 def modules_loaded_by(statement: str) -> set[str]:
     """Return the top-level modules in memory after a statement, in a fresh Python."""
@@ -43,7 +41,6 @@ def modules_of(room: str) -> list[str]:
     return [name for name in names if ".migrations" not in name]
 
 
-@needs_cli
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_asking_for_help_loads_nothing_heavy(option: str) -> None:
     statement = f"from steersman.cli.main import main\ntry: main(['{option}'])\nexcept SystemExit: pass"

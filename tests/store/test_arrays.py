@@ -78,14 +78,14 @@ def test_without_a_name_the_cache_is_in_the_users_cache_folder(monkeypatch: pyte
     monkeypatch.setenv("XDG_CACHE_HOME", "/base")
     assert cache_folder() == Path("/base/steersman")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/user")
-    assert cache_folder() == Path("/home/user/.cache/steersman")
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/.cache/steersman")
 
 
 @pytest.mark.parametrize("variable", ["STEERSMAN_CACHE", "XDG_CACHE_HOME"])
 def test_an_empty_variable_names_no_folder(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
     for name in ("STEERSMAN_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", "/home/user")
+    monkeypatch.setenv("HOME", "/somewhere")
     monkeypatch.setenv(variable, "")
-    assert cache_folder() == Path("/home/user/.cache/steersman")
+    assert cache_folder() == Path("/somewhere/.cache/steersman")
