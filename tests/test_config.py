@@ -20,11 +20,11 @@ GENERATORS = [{"name": "warm", "model": "m", "temperature": 1}, {"name": "cold",
 RUN: dict[str, object] = {
     "name": "demo",
     "seed": 7,
-    "prompts": {"source": "starter"},
+    "prompts": {"source": "starter", "held_out": 10},
     "responses": {"generators": GENERATORS, "max_new_tokens": 32},
     "reward": REWARD,
     "align": ALIGN,
-    "evaluate": {"prompts": 10, "max_new_tokens": 32},
+    "evaluate": {"max_new_tokens": 32},
 }
 
 
@@ -93,8 +93,8 @@ def test_a_missing_key_is_named() -> None:
 
 
 def test_all_faults_are_named_at_once() -> None:
-    message = fault("seed=-1", "reward.optimiser.epochs=0", "evaluate.prompts=many")
-    assert all(f"'{key}': " in message for key in ("seed", "reward.optimiser.epochs", "evaluate.prompts"))
+    message = fault("seed=-1", "reward.optimiser.epochs=0", "evaluate.batch_size=many")
+    assert all(f"'{key}': " in message for key in ("seed", "reward.optimiser.epochs", "evaluate.batch_size"))
 
 
 @pytest.mark.parametrize("value", [".nan", ".inf", "0", "-1"])
