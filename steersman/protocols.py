@@ -72,7 +72,10 @@ class Generator(Protocol):
     def generate(
         self, conversations: Sequence[Sequence[Message]], *, sampling: Sampling, seed: int, advance: Advance
     ) -> list[Generated]:
-        """Return one response per conversation, in order; the same seed gives the same texts."""
+        """Return one response per conversation, in order; the same seed gives the same texts.
+
+        `advance` counts tokens: in the end `sampling.max_new_tokens` per response, those it did without among them.
+        """
         ...
 
 

@@ -19,7 +19,7 @@ Keep = Callable[[Sequence[int], list[Generated]], None]
 
 
 class TransformersGenerator:
-    """A `Generator`; `advance` counts responses."""
+    """A `Generator` on a model of transformers, loaded when it is first needed."""
 
     def __init__(
         self,
@@ -57,19 +57,19 @@ class TransformersGenerator:
     ) -> list[Generated]:
         """Do as `generate`, but take the batches that `recall` knows from there and hand new ones to `keep`.
 
-        The model is loaded only when a batch is missing. A batch's draw depends on `seed` and its number alone, so an
-        interrupted run goes on with the same texts.
+        The model is loaded only when a batch is missing. A batch's draw depends on `seed` and its first row alone, so
+        an interrupted run goes on with the same texts.
         """
         found: dict[int, Generated] = {}
-        for number, rows in enumerate(self._batches(conversations)):
+        for rows in self._batches(conversations):
             responses = recall(rows)
             if responses is None:
                 batch = [conversations[row] for row in rows]
-                batch_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+                batch_seed = int(np.random.SeedSequence([seed, rows[0]]).generate_state(1)[0])
                 responses = self._decode(batch, sampling=sampling, seed=batch_seed, advance=advance)
                 keep(rows, responses)
             else:
-                advance(len(rows))
+                advance(len(rows) * sampling.max_new_tokens)
             found.update(zip(rows, responses, strict=True))
         return [found[row] for row in range(len(conversations))]
 

@@ -1,5 +1,6 @@
 """The one training loop: shuffled groups, gradients summed over a batch, AdamW, validation, best weights kept."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from steersman.config.sections import OptimiserSettings
+from steersman.errors import RunError
 
 # Called with the index of a training group; returns its summed loss, a scalar with gradients.
 LossOf = Callable[[int], torch.Tensor]
@@ -89,12 +91,19 @@ def fit(
 ) -> FitResult:
     """Train `model` in place and leave it with the weights of the lowest validation loss.
 
-    `on_metrics` gets `step`, the running `train_loss` and the validation metrics; `advance` counts groups.
+    `on_metrics` gets `step`, the running `train_loss` and the validation metrics; `advance` counts groups. The model
+    stays in the mode it is in: one loaded for evaluation trains without dropout. Raises RunError when the validation
+    loss is not finite at the start.
     """
     began = time.monotonic()
     optimiser = make_optimiser(model, optimiser=schedule.optimiser)
     parameters = [each for group in optimiser.param_groups for each in group["params"]]
     best_step, best = 0, objective.evaluate()
+    if not math.isfinite(best["loss"]):
+        raise RunError(
+            f"the validation loss is {best['loss']} before the first step, so no step could ever be kept; check the"
+            " model's weights and the labels"
+        )
     kept = _copy(parameters)
     on_metrics({"step": 0, **best})
     last_step = num_steps(len(objective.weights), optimiser=schedule.optimiser)

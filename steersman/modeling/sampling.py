@@ -5,7 +5,8 @@ the whole vocabulary. Here the cache is allocated once and top-p works on the to
 Shapes: B batch, V vocabulary, L cache length, K key-value heads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from transformers import AttentionInterface, PreTrainedModel, StaticCache
@@ -69,27 +70,24 @@ def decode_batch(
 ) -> list[list[int]]:
     """Return the new token ids of each prompt; an `end_token` closes the response and is kept as its last id.
 
-    `on_step` is called after each position with the number of responses that ended there.
+    `on_step` is called after each position with the tokens it settled: one per open response, and all that remain of
+    a response that ended there. They add up to `max_new_tokens` per prompt.
     """
     ids_BT, is_real_BT = _left_padded(prompts, pad=end_token, device=model.device)
-    batch, prompt_length = ids_BT.shape
-    length = prompt_length + sampling.max_new_tokens
+    length = ids_BT.shape[1] + sampling.max_new_tokens
     cache = StaticCache(config=model.config, max_cache_len=length)
-    is_seen = torch.zeros(batch, length, dtype=torch.bool, device=model.device)
-    is_seen[:, :prompt_length] = is_real_BT
+    is_seen = torch.zeros(len(prompts), length, dtype=torch.bool, device=model.device)
+    is_seen[:, : ids_BT.shape[1]] = is_real_BT
     positions = (is_real_BT.cumsum(dim=-1) - 1).clamp(min=0)
     found: list[list[int]] = [[] for _ in prompts]
-    is_open = torch.ones(batch, dtype=torch.bool, device=model.device)
-    attention = model.config._attn_implementation
-    model.set_attn_implementation(_GROUPED)
-    try:
-        step_ids, step_positions, start = ids_BT, positions, 0
-        for _ in range(sampling.max_new_tokens):
-            mask = _step_mask(is_seen, start=start, count=step_ids.shape[1], dtype=model.dtype)
+    is_open = torch.ones(len(prompts), dtype=torch.bool, device=model.device)
+    with _grouped(model):
+        start = 0
+        for left in reversed(range(sampling.max_new_tokens)):
             logits = model(
-                input_ids=step_ids,
-                attention_mask=mask,
-                position_ids=step_positions,
+                input_ids=ids_BT,
+                attention_mask=_step_mask(is_seen, start=start, count=ids_BT.shape[1], dtype=model.dtype),
+                position_ids=positions,
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
@@ -97,17 +95,24 @@ def decode_batch(
             drawn = draw_tokens(logits, sampling=sampling, generator=generator)
             _append(found, drawn, is_open)
             ended = is_open & (drawn == end_token)
+            on_step(int(is_open.sum()) + left * int(ended.sum()))
             is_open = is_open & ~ended
-            on_step(int(ended.sum()))
-            start += step_ids.shape[1]
-            if not bool(is_open.any()) or start >= length:
+            if not left or not bool(is_open.any()):
                 break
+            start += ids_BT.shape[1]
             is_seen[:, start] = True
-            step_ids, step_positions = drawn[:, None], step_positions[:, -1:] + 1
+            ids_BT, positions = drawn[:, None], positions[:, -1:] + 1
+    return found
+
+
+@contextmanager
+def _grouped(model: PreTrainedModel) -> Iterator[None]:
+    attention = model.config._attn_implementation
+    model.set_attn_implementation(_GROUPED)
+    try:
+        yield
     finally:
         model.set_attn_implementation(attention)
-    on_step(int(is_open.sum()))
-    return found
 
 
 def _left_padded(

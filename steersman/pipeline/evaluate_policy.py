@@ -106,7 +106,7 @@ def _answers(
     identity = {"weights": sha256_tree(writer.model.folder), "settings": settings.model_dump(), "seed": seed}
     recall, keep = memory(folder / MEMORY_FOLDER, identity=identity, texts=texts)
     label = "answers after" if Path(model).is_dir() else "answers before"
-    with progress(label, len(conversations), "response") as advance:
+    with progress(label, len(conversations) * settings.max_new_tokens, "token") as advance:
         return writer.generator.generate_with_memory(
             conversations, sampling=writer.sampling, seed=seed, advance=advance, recall=recall, keep=keep
         )

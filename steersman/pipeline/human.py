@@ -41,7 +41,8 @@ def run(settings: HumanDataSettings, *, held_out: int, seed: int, out: Path) -> 
     """Write the sampled examples, the rating lists behind them and held-out prompts into the run folder `out`."""
     where = Path(settings.path)
     inputs = {"data": where} if where.is_dir() else {}
-    stage = Stage("labels", out, settings, seed, inputs)
+    places = ("path",) if inputs else ()
+    stage = Stage("labels", out, settings, seed, inputs, places=places, also={"held_out": held_out})
     return run_stage(stage, lambda folder: _make(folder, settings=settings, held_out=held_out, seed=seed))
 
 
@@ -61,7 +62,8 @@ def _make(folder: Path, *, settings: HumanDataSettings, held_out: int, seed: int
         "has_lists": data.disagreements is not None,
         "notes": list(sample.notes),
     }
-    return Product(result, data.ancestors, simulated=False, notes=(*data.notes, *sample.notes))
+    simulated = any(each.simulated for each in data.ancestors)
+    return Product(result, data.ancestors, simulated=simulated, notes=(*data.notes, *sample.notes))
 
 
 def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np.random.Generator) -> Sample:
@@ -93,7 +95,13 @@ def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np
             f"{settings.path}: {len(askable)} validation prompts are too few for {held_out} held-out prompts and a"
             " validation set; lower prompts.held_out"
         )
-    checked = sample_tasks(validation, count=count, rng=rng)
+    # a prompt that both splits hold must not choose the step of a model trained on it
+    unseen = validation.filter(~pl.col("prompt").is_in(drawn["prompt"].unique().implode()))
+    if unseen.height < 2:
+        raise DataError(
+            f"{settings.path}: every validation prompt is among the training prompts; nothing can be checked"
+        )
+    checked = sample_tasks(unseen, count=min(count, unseen.height // 2), rng=rng)
     used = set(drawn["prompt"]) | set(checked["prompt"])
     rest = [prompt for prompt in askable if prompt not in used]
     if len(rest) < held_out:
@@ -127,13 +135,12 @@ def _prompts_table(prompts: list[str]) -> pl.DataFrame:
 
 def run_dataset(labels: Path, *, rules: CleanSettings, seed: int, out: Path) -> Outcome:
     """Make the dataset folder from the sampled labels: cleaned where rating lists came, taken as they are otherwise."""
-    stage = Stage(
-        "clean", out, rules, seed, {"labels": labels / "train.jsonl", "validation": labels / "validation.jsonl"}
-    )
+    inputs = {"labels": labels / "train.jsonl", "validation": labels / "validation.jsonl"}
     lists = labels / "disagreements.jsonl"
     if lists.is_file():
+        stage = Stage("clean", out, rules, seed, {**inputs, "lists": lists})
         return run_stage(stage, lambda folder: clean.fill(folder, lists, rules=rules, seed=seed, name=out.name))
-    return run_stage(stage, lambda folder: _as_they_are(folder, labels))
+    return run_stage(Stage("clean", out, rules, seed, inputs), lambda folder: _as_they_are(folder, labels))
 
 
 def _as_they_are(folder: Path, labels: Path) -> Product:

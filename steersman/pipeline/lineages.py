@@ -27,7 +27,7 @@ def inherited(paths: Sequence[Path], *, role: str) -> Inheritance:
         if (folder / LINEAGE_FILE).is_file():
             lineage = read_lineage(folder)
             found.append(lineage.ancestors)
-            simulated = simulated or lineage.simulated
+            simulated = simulated or lineage.simulated or any(each.simulated for each in lineage.ancestors)
         else:
             found.append((Ancestor(folder.resolve().name, "data", role, None),))
     return Inheritance(merge_ancestors(found), simulated)

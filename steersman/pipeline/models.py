@@ -1,5 +1,6 @@
 """Open a model by name: found by `sources`, converted once into the cache, with its ancestors and its hash."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def open_model(name: str, *, role: str) -> ModelFolder:
     folder = found.folder or _made(name, found)
     ancestors, is_simulated = _origin(folder, replace(found.ancestor, role=role))
     return ModelFolder(name, folder, ancestors, is_simulated)
+
+
+def local_models(names: Mapping[str, str]) -> dict[str, Path]:
+    """Return those of the named models that are folders of the user's: inputs whose content may change."""
+    return {role: Path(name) for role, name in names.items() if Path(name).is_dir()}
 
 
 def _origin(folder: Path, ancestor: Ancestor) -> tuple[tuple[Ancestor, ...], bool]:

@@ -24,7 +24,7 @@ HELD_OUT_FILE = "held_out.jsonl"
 def run(settings: PromptsSettings, *, seed: int, out: Path) -> Outcome:
     """Write `prompts.jsonl` and `held_out.jsonl` into the run folder `out`."""
     inputs = {} if settings.source == STARTER else {"source": _file(settings.source)}
-    stage = Stage("prompts", out, settings, seed, inputs)
+    stage = Stage("prompts", out, settings, seed, inputs, places=("source",) if inputs else ())
     return run_stage(stage, lambda folder: _make(folder, settings=settings, seed=seed))
 
 

@@ -15,12 +15,12 @@ from steersman.errors import DataError
 from steersman.modeling.loading import load_policy, load_tokenizer
 from steersman.modeling.precision import default_device, fast_precision, torch_dtype
 from steersman.pipeline.lineages import inherited
-from steersman.pipeline.models import ModelFolder, open_model
+from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
 from steersman.protocols import Generated, Progress, Sampling, no_progress
 from steersman.records import Message
 from steersman.responses.planning import Assignment, assign_generators, response_id, responses_table
-from steersman.store.files import read_json, read_table, write_json, write_table
+from steersman.store.files import read_json, read_table, sha256_tree, write_json, write_table
 from steersman.store.lineage import merge_ancestors
 from steersman.store.runs import fingerprint
 from steersman.tables import PROMPTS
@@ -47,7 +47,10 @@ def run(
     """
     if not prompts.is_file():
         raise DataError(f"{prompts}: no such file; make it with steersman prompts")
-    stage = Stage("responses", out, settings, seed, {"prompts": prompts}, keep=(MEMORY_FOLDER,))
+    writers = {f"model of {each.name}": each.model for each in settings.generators}
+    stage = Stage(
+        "responses", out, settings, seed, {"prompts": prompts, **local_models(writers)}, keep=(MEMORY_FOLDER,)
+    )
     return run_stage(stage, lambda folder: _make(folder, prompts, settings=settings, seed=seed, progress=progress))
 
 
@@ -72,10 +75,10 @@ def open_writer(settings: GeneratorSettings, *, max_new_tokens: int, batch_size:
 
 
 def memory(folder: Path, *, identity: Mapping[str, object], texts: Sequence[object]) -> tuple[Recall, Keep]:
-    """Return how a generator recalls and keeps its batches in `folder`, by the content of their prompts."""
+    """Return how a generator recalls and keeps its batches in `folder`: by rows, and by the content of the prompts."""
 
     def place(rows: Sequence[int]) -> Path:
-        return folder / f"{fingerprint({**identity, 'texts': [texts[row] for row in rows]})}.json"
+        return folder / f"{fingerprint({**identity, 'rows': list(rows), 'texts': [texts[row] for row in rows]})}.json"
 
     def recall(rows: Sequence[int]) -> list[Generated] | None:
         if not place(rows).is_file():
@@ -104,10 +107,16 @@ def _make(folder: Path, prompts: Path, *, settings: ResponsesSettings, seed: int
     for number, writer in enumerate(writers):
         mine = [each for each in plan if each.generator == number]
         texts = [conversations[each.prompt] for each in mine]
-        with progress(f"responses by {writer.generator.name}", len(mine), "response") as advance:
+        budget = len(mine) * settings.max_new_tokens
+        with progress(f"responses by {writer.generator.name}", budget, "token") as advance:
             recall, keep = memory(
                 folder / MEMORY_FOLDER,
-                identity={**settings.generators[number].model_dump(), "max": settings.max_new_tokens, "seed": seed},
+                identity={
+                    **settings.generators[number].model_dump(),
+                    "weights": sha256_tree(writer.model.folder),
+                    "max": settings.max_new_tokens,
+                    "seed": seed + number,
+                },
                 texts=[[asdict(message) for message in messages] for messages in texts],
             )
             responses = writer.generator.generate_with_memory(

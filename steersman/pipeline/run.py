@@ -105,7 +105,7 @@ def _collect(job: Run) -> dict[str, Outcome]:
 
 def clean_stage(rated: Path, *, settings: RunSettings, out: Path) -> Outcome:
     """Clean a ratings file into the dataset folder `out` as a stage of a run."""
-    stage = Stage("clean", out, settings.clean, settings.seed, {"ratings": rated})
+    stage = Stage("clean", out, settings.clean, settings.seed, {"ratings": rated}, also={"name": settings.name})
     return run_stage(
         stage,
         lambda folder: clean.fill(folder, rated, rules=settings.clean, seed=settings.seed, name=settings.name),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +24,12 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage to run: its settings, its seed and the files or folders it reads, by name."""
+    """A stage to run: its settings, its seed and the files or folders it reads, by name.
+
+    `places` are the top-level settings that only say where inputs lie: those count by content, not by path, so that a
+    run folder can be moved. `also` holds what else decides the result. `keep` names entries that outlive an
+    interrupted attempt.
+    """
 
     name: str
     folder: Path
@@ -32,6 +37,15 @@ class Stage:
     seed: int
     inputs: Mapping[str, Path]
     keep: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    also: Mapping[str, object] = field(default_factory=dict)
+
+    def fingerprint(self, hashes: Mapping[str, str]) -> str:
+        """Return what decides whether a finished result still stands; `hashes` are those of the inputs."""
+        asked = self.settings.model_dump(mode="json", exclude=set(self.places))
+        return fingerprint(
+            {"stage": self.name, "config": asked, "also": dict(self.also), "seed": self.seed, "inputs": dict(hashes)}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +66,7 @@ def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
     began = time.monotonic()
     hashes = {name: sha256_tree(path) for name, path in stage.inputs.items()}
     config_text = dump_settings(stage.settings)
-    wanted = fingerprint({"stage": stage.name, "config": config_text, "seed": stage.seed, "inputs": hashes})
+    wanted = stage.fingerprint(hashes)
     if is_finished(stage.folder, wanted):
         return Outcome(read_result(stage.folder), time.monotonic() - began, is_reused=True)
     with locked(stage.folder):

@@ -15,7 +15,7 @@ from steersman.modeling.precision import default_device
 from steersman.modeling.tuning import merged
 from steersman.pipeline.examples import read_pairs
 from steersman.pipeline.lineages import inherited
-from steersman.pipeline.models import ModelFolder, open_model
+from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.saving import save_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
 from steersman.pipeline.training import TokenGroups, metrics_logger, prepare_states, tokenise
@@ -38,7 +38,7 @@ def run(settings: TrainDpoSettings, *, out: Path, progress: Progress = no_progre
     Chosen is the response with the higher helpfulness; ties are no pairs. `out/checkpoint` is a transformers folder
     for `AutoModelForCausalLM`.
     """
-    return run_outcome(settings, out=out, progress=progress).result
+    return {"run": str(out), **run_outcome(settings, out=out, progress=progress).result}
 
 
 def run_outcome(settings: TrainDpoSettings, *, out: Path, progress: Progress) -> Outcome:
@@ -47,7 +47,8 @@ def run_outcome(settings: TrainDpoSettings, *, out: Path, progress: Progress) ->
     for path in inputs.values():
         if not path.is_file():
             raise DataError(f"{path}: no such file; check the paths under 'data' of the config")
-    stage = Stage("align", out, settings, settings.seed, inputs)
+    inputs |= local_models({"model": settings.align.model})
+    stage = Stage("align", out, settings, settings.seed, inputs, places=("data",))
     return run_stage(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 
@@ -60,7 +61,6 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
     model, fitted = _fit(folder, training, validation, base=base, settings=settings, progress=progress)
     save_model(folder / CHECKPOINT_FOLDER, model, tokenizer)
     result = {
-        "run": str(folder),
         "steps": fitted.steps,
         "seconds": round(fitted.seconds, 3),
         "tokens": fitted.tokens,
@@ -71,7 +71,7 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
         "ties": training.num_ties + validation.num_ties,
         "dropped_long": training.tokens.num_too_long + validation.tokens.num_too_long,
     }
-    write_json(folder / "result.json", result)
+    write_json(folder / "result.json", {"run": str(folder), **result})
     data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
     return Product(result, merge_ancestors([base.ancestors, data.ancestors]), data.simulated or base.is_simulated)
 
@@ -104,7 +104,7 @@ def _fit(
     progress: Progress,
 ) -> tuple[PreTrainedModel, FitResult]:
     align = settings.align
-    torch.manual_seed(settings.seed)  # for the adapters' first weights and for dropout, where a model has it
+    torch.manual_seed(settings.seed)  # for the adapters' first weights
     num_training, num_validation = len(training.chosen), len(validation.chosen)
     states, trained = prepare_states(
         lambda dtype: load_policy(base.folder, dtype=dtype, device=default_device()),

@@ -20,7 +20,7 @@ from steersman.modeling.precision import fast_precision
 from steersman.modeling.tuning import merged
 from steersman.pipeline.examples import RatedPairs, read_pairs
 from steersman.pipeline.lineages import inherited
-from steersman.pipeline.models import ModelFolder, open_model
+from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.saving import save_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
 from steersman.pipeline.training import TokenGroups, metrics_logger, prepare_states, tokenise
@@ -51,7 +51,7 @@ def run(settings: TrainRewardSettings, *, out: Path, progress: Progress = no_pro
     `out/checkpoint` is a transformers folder for `AutoModelForSequenceClassification`. A finished run of the same
     settings and data is not repeated.
     """
-    return run_outcome(settings, out=out, progress=progress).result
+    return {"run": str(out), **run_outcome(settings, out=out, progress=progress).result}
 
 
 def run_outcome(settings: TrainRewardSettings, *, out: Path, progress: Progress) -> Outcome:
@@ -60,7 +60,8 @@ def run_outcome(settings: TrainRewardSettings, *, out: Path, progress: Progress)
     if unknown:
         raise ConfigError(f"reward.attributes: {unknown} are no columns of the examples table; known: {ATTRIBUTES}")
     inputs = {name: _existing(Path(path)) for name, path in settings.data.model_dump().items()}
-    stage = Stage("reward", out, settings, settings.seed, inputs)
+    inputs |= local_models({"model": settings.reward.model})
+    stage = Stage("reward", out, settings, settings.seed, inputs, places=("data",))
     return run_stage(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 
@@ -81,7 +82,6 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     metrics = _final_metrics(model, tokenizer, validation, settings=settings, progress=progress)
     constant = _constant_error(training, validation, attributes=reward.attributes)
     result = {
-        "run": str(folder),
         "steps": fitted.steps,
         "seconds": round(fitted.seconds, 3),
         "tokens": fitted.tokens,
@@ -93,7 +93,7 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
         "validation_pairs": len(validation.tokens.groups),
         "dropped_long": training.tokens.num_too_long + validation.tokens.num_too_long,
     }
-    write_json(folder / "result.json", result)
+    write_json(folder / "result.json", {"run": str(folder), **result})
     data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
     ancestors = merge_ancestors([base.ancestors, data.ancestors])
     return Product(result, ancestors, simulated=data.simulated or base.is_simulated)
@@ -115,7 +115,7 @@ def _fit(
     progress: Progress,
 ) -> tuple[PreTrainedModel, FitResult]:
     reward = settings.reward
-    torch.manual_seed(settings.seed)  # for the adapters' first weights and for dropout, where a model has it
+    torch.manual_seed(settings.seed)  # for the adapters' first weights
     states, trained = prepare_states(
         lambda dtype: load_classifier(base.folder, num_outputs=len(reward.attributes), dtype=dtype),
         [*training.tokens.groups, *validation.tokens.groups],
@@ -173,11 +173,10 @@ def _final_metrics(
     found: dict[str, object] = {}
     for index, name in enumerate(reward.attributes):
         rng = np.random.default_rng([settings.seed, index])
-        try:
-            accuracy = pairwise_accuracy(rows[name], scored.outputs[:, index], rng=rng, rounds=BOOTSTRAP_ROUNDS)
-        except DataError:
+        if (rows[name].gather_every(2) == rows[name].gather_every(2, offset=1)).all():
             found[name] = None  # every pair ties on this attribute: there is nothing to rank
             continue
+        accuracy = pairwise_accuracy(rows[name], scored.outputs[:, index], rng=rng, rounds=BOOTSTRAP_ROUNDS)
         found[name] = {
             **asdict(accuracy.accuracy),
             "tied_labels": accuracy.tied_labels,

@@ -41,10 +41,11 @@ def hold_out(prompts: pl.DataFrame, *, count: int, rng: np.random.Generator) -> 
     """Return the prompts to keep and `count` held-out ones, both sorted by `prompt_id`.
 
     Every group of one topic and one kind (single or multi-turn), and each kind as a whole, is held out in proportion
-    to its size, rounded up or down (systematic sampling). The order of the rows does not matter.
+    to its size, rounded up or down (systematic sampling). The order of the rows does not matter. Of prompts with the
+    same messages only the first by id is in either side, so that none is on both.
     Raises DataError for ids that repeat or a count that would leave either side empty.
     """
-    pool = _sorted_by_id(prompts)
+    pool = _sorted_by_id(prompts).unique("messages", keep="first", maintain_order=True)
     if not 1 <= count < pool.height:
         raise DataError(
             f"cannot hold out {count} of {pool.height} prompts: both sides need at least one; change the count"

@@ -110,9 +110,9 @@ def loss_chart(training: Training, *, name: str, line: tuple[str, float] | None)
             axes.plot(*zip(*train, strict=True), color=MUTED, linewidth=1.4)
         if validation:
             axes.plot(*zip(*validation, strict=True), color=ACCENT, marker="o", markersize=5)
-        best = dict(validation).get(training.best_step or -1)
-        if best is not None and training.best_step is not None:
-            axes.plot([training.best_step], [best], marker="o", markersize=12, markerfacecolor="none", color=ACCENT)
+        kept = [point for point in validation if point[0] == training.best_step]
+        if kept:
+            axes.plot(*kept[0], marker="o", markersize=12, markerfacecolor="none", color=ACCENT)
         if line is not None:
             axes.axhline(line[1], color=SECOND, linestyle=(0, (5, 3)), linewidth=1.6)
         _step_axis(axes, "loss")

@@ -97,7 +97,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A training stage. `accuracy` is held-out pairwise accuracy by attribute, ties left out."""
+    """A training stage. `accuracy` is that on validation pairs by attribute, ties left out."""
 
     curve: tuple[CurvePoint, ...]
     steps: int | None

@@ -21,7 +21,7 @@ _FILTERS = (
     wording.gigabytes,
     wording.helpfulness_accuracy,
     wording.interval,
-    wording.last_margin,
+    wording.kept_margin,
     wording.moment,
     wording.peak_bytes,
     wording.percent,
@@ -96,7 +96,7 @@ def _draw(run: RunReport, *, prefix: str) -> RunCharts:
         else charts.agreement_chart(run.agreement.figures, name=f"{prefix}-agreement"),
         reward_loss=charts.loss_chart(reward, name=f"{prefix}-reward", line=_constant(reward)) if reward else None,
         accuracy=charts.estimates_chart(
-            reward.accuracy, name=f"{prefix}-accuracy", what="held-out pairwise accuracy", chance=0.5
+            reward.accuracy, name=f"{prefix}-accuracy", what="pairwise accuracy on validation pairs", chance=0.5
         )
         if reward
         else None,

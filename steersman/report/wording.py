@@ -92,13 +92,13 @@ def final_kappa(agreement: Agreement | Missing) -> AgreementFigure | None:
     return next(found, None)
 
 
-def last_margin(training: Training) -> float | None:
-    """Return the last logged margin between better and worse held-out responses."""
-    return next((point.margin for point in reversed(training.curve) if point.margin is not None), None)
+def kept_margin(training: Training) -> float | None:
+    """Return the margin between better and worse validation responses at the step whose weights were kept."""
+    return next((point.margin for point in training.curve if point.step == training.best_step), None)
 
 
 def helpfulness_accuracy(reward: Training | Missing) -> Estimate | None:
-    """Return the held-out accuracy on helpfulness."""
+    """Return the accuracy on helpfulness on validation pairs."""
     return None if isinstance(reward, Missing) else dict(reward.accuracy).get("helpfulness")
 
 

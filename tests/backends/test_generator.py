@@ -134,11 +134,11 @@ def test_an_interrupted_run_goes_on_with_the_same_texts(load: Loader) -> None:
     assert set(memory.batches) == {(2, 3), (0, 4), (1,)}
 
 
-def test_progress_counts_every_response_recalled_or_not(load: Loader) -> None:
+def test_progress_counts_the_tokens_of_every_response_recalled_or_not(load: Loader) -> None:
     memory, decoded, recalled = Memory(), list[int](), list[int]()
     generate(generator(load), memory=memory, counts=decoded)
     generate(generator(load), memory=memory, counts=recalled)
-    assert sum(decoded) == sum(recalled) == len(CONVERSATIONS)
+    assert sum(decoded) == sum(recalled) == len(CONVERSATIONS) * GREEDY.max_new_tokens
 
 
 def test_no_conversations_need_no_model(load: Loader) -> None:

@@ -86,19 +86,21 @@ def test_the_end_token_closes_a_response_and_is_kept(model: PreTrainedModel) -> 
     assert decode(model, PROMPTS, end_token=end) == expected
 
 
-def test_steps_count_every_response_once(model: PreTrainedModel) -> None:
-    end, counts = decode(model, PROMPTS)[0][3], [0]
+def test_steps_settle_the_whole_budget_once(model: PreTrainedModel) -> None:
+    end, counts = decode(model, PROMPTS)[0][3], list[int]()
     found = decode(model, PROMPTS, end_token=end, counts=counts)
     assert any(ids[-1] != end for ids in found)
-    assert sum(counts) == len(PROMPTS)
-    # the first response ends with its own token, before the limit does it
-    assert sum(counts[: 1 + len(found[0])]) >= 1
+    assert sum(counts) == len(PROMPTS) * GREEDY.max_new_tokens
+    for step, settled in enumerate(counts, start=1):
+        ended = sum(len(ids) == step and ids[-1] == end for ids in found)
+        is_open = sum(len(ids) >= step for ids in found)
+        assert settled == is_open + ended * (GREEDY.max_new_tokens - step)
 
 
 def test_decoding_stops_once_all_have_ended(model: PreTrainedModel) -> None:
     first, counts = decode(model, [[80]])[0][0], list[int]()
     assert decode(model, [[80]], end_token=first, counts=counts) == [[first]]
-    assert counts == [1, 0]
+    assert counts == [GREEDY.max_new_tokens]
 
 
 def test_one_new_token_is_one_new_token(model: PreTrainedModel) -> None:
