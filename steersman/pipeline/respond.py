@@ -125,11 +125,12 @@ def _make(folder: Path, prompts: Path, *, settings: ResponsesSettings, seed: int
         found.update(zip(mine, responses, strict=True))
     rows = _rows(table, plan, found, writers=writers, seed=seed)
     write_table(folder / RESPONSES_FILE, rows)
-    ancestors = merge_ancestors([inherited([prompts], role="prompts").ancestors, *(w.model.ancestors for w in writers)])
+    asked = inherited([prompts], role="prompts")
+    ancestors = merge_ancestors([asked.ancestors, *(writer.model.ancestors for writer in writers)])
     finished = sum(generated.is_finished for generated in found.values())
     tokens = sum(generated.num_tokens for generated in found.values())
     result = {"responses": rows.height, "tokens": tokens, "finished": finished, "unfinished": rows.height - finished}
-    return Product(result, ancestors, simulated=any(writer.model.is_simulated for writer in writers))
+    return Product(result, ancestors, simulated=asked.simulated or any(writer.model.is_simulated for writer in writers))
 
 
 def _rows(
