@@ -6,6 +6,7 @@ The rule and its limits are argued in docs/decisions/0003-licence-verdicts.md; i
 """
 
 import graphlib
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ _PERMISSIVE = frozenset(
     | {"cc-by-sa-4.0", "mit", "odc-by", "odc-by-1.0"}
 )
 _SHARE_ALIKE = "cc-by-sa-4.0"
-_NON_COMMERCIAL_PREFIX = "cc-by-nc-"
+# "CC BY-NC 4.0", "PolyForm-Noncommercial-1.0.0", "fair-noncommercial-research-license": hubs write all of these.
+_NON_COMMERCIAL = re.compile(r"cc-by-nc(-|$)|non-?commercial")
+_GAPS = re.compile(r"[\s_]+")
 
 
 class Work(Settings):
@@ -136,8 +139,8 @@ def judge_licence(licence: str | None) -> tuple[CommercialUse, str]:
     """Return what a stated licence alone allows, and why."""
     if licence is None:
         return "unclear", "no licence is known"
-    key = licence.strip().casefold()
-    if key.startswith(_NON_COMMERCIAL_PREFIX):
+    key = _key(licence)
+    if _NON_COMMERCIAL.search(key):
         return "forbidden", f"{licence} excludes commercial use"
     if key == _SHARE_ALIKE:
         return "clear", f"{licence} allows commercial use; adaptations must carry the same licence"
@@ -146,19 +149,25 @@ def judge_licence(licence: str | None) -> tuple[CommercialUse, str]:
     return "unclear", f"'{licence}' is not a licence Steersman knows; read its terms"
 
 
+def _key(licence: str) -> str:
+    return _GAPS.sub("-", licence.strip().casefold())
+
+
 def judge(ancestors: Sequence[Ancestor], *, ledger: Ledger | None = None) -> Verdict:
     """Return the verdict on something made from `ancestors`: the worst of theirs and of all works behind them.
 
-    A work in the ledger is judged by it, any other by its own stated licence. Names match exactly or but for case.
-    `ledger` None is the shipped one.
+    A work in the ledger is judged by it, any other by its own stated licence; terms that forbid a work of the ledger
+    forbid any other under them. Names match exactly or but for case. `ledger` None is the shipped one.
     """
-    names = _works_by_name(ledger or shipped_ledger())
+    known = ledger or shipped_ledger()
+    names, terms = _works_by_name(known), _forbidding_terms(known)
     judged: list[JudgedAncestor] = []
     findings: list[Finding] = []
     notes: list[str] = []
     for ancestor in ancestors:
         work = names.get(ancestor.work) or names.get(ancestor.work.casefold())
-        found = _known_findings(ancestor, work=work, names=names) if work else _unknown_findings(ancestor)
+        found = [*_own_finding(work), *_inherited_findings(work, names=names)] if work else []
+        found += _stated_findings(ancestor, work=work, terms=terms)
         findings += found
         notes += _notes(ancestor, work=work)
         judged.append(_judged(ancestor, work=work, findings=found))
@@ -175,13 +184,10 @@ def _works_by_name(ledger: Ledger) -> dict[str, Work]:
     return {name.casefold(): work for name, work in exact.items()} | exact
 
 
-def _known_findings(ancestor: Ancestor, *, work: Work, names: Mapping[str, Work]) -> list[Finding]:
-    found = [*_own_finding(work), *_inherited_findings(work, names=names)]
-    use, why = judge_licence(ancestor.licence)
-    # a lineage may know of a stricter copy of a known work; it is never taken to be more generous than the ledger
-    if use == "forbidden":
-        found.append(Finding(use, (work.name,), f"{work.name}: {why}"))
-    return found
+def _forbidding_terms(ledger: Ledger) -> dict[str, Work]:
+    """Return, by the key of their licence, the works whose own terms forbid commercial use, the first of each."""
+    forbidden = [work for work in ledger.works if work.commercial == "forbidden"]
+    return {_key(work.licence): work for work in reversed(forbidden) if work.licence}
 
 
 def _own_finding(work: Work) -> list[Finding]:
@@ -208,9 +214,16 @@ def _inherited_findings(work: Work, *, names: Mapping[str, Work]) -> list[Findin
     return found
 
 
-def _unknown_findings(ancestor: Ancestor) -> list[Finding]:
+def _stated_findings(ancestor: Ancestor, *, work: Work | None, terms: Mapping[str, Work]) -> list[Finding]:
     use, why = judge_licence(ancestor.licence)
-    return [] if use == "clear" else [Finding(use, (ancestor.work,), f"{ancestor.work}: {why}")]
+    same = terms.get(_key(ancestor.licence)) if ancestor.licence else None
+    if use == "unclear" and same is not None and same is not work:
+        use, why = same.commercial, f"under the same terms as {same.name}: {same.reason}"
+    # a lineage may know of a stricter copy of a known work; it is never taken to be more generous than the ledger
+    if use == "clear" or (work is not None and use != "forbidden"):
+        return []
+    name = work.name if work else ancestor.work
+    return [Finding(use, (name,), f"{name}: {why}")]
 
 
 def _notes(ancestor: Ancestor, *, work: Work | None) -> list[str]:

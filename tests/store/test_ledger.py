@@ -125,6 +125,15 @@ def test_another_name_of_a_work_is_the_same_work() -> None:
         ("ODC-BY", "clear"),
         ("CC-BY-NC-4.0", "forbidden"),
         ("cc-by-nc-sa-4.0", "forbidden"),
+        ("cc-by-nc", "forbidden"),
+        ("CC BY-NC 4.0", "forbidden"),
+        ("cc_by_nc_4.0", "forbidden"),
+        ("PolyForm-Noncommercial-1.0.0", "forbidden"),
+        ("fair-noncommercial-research-license", "forbidden"),
+        ("Creative Commons Attribution Non-Commercial", "forbidden"),
+        ("OpenAI terms of use", "forbidden"),
+        ("Apache 2.0", "clear"),
+        ("CC-BY-NCX", "unclear"),
         ("CC-BY-ND-4.0", "unclear"),
         ("other", "unclear"),
         ("", "unclear"),
@@ -146,6 +155,18 @@ def test_an_unknown_work_is_noted_even_where_its_licence_is_clear() -> None:
 
 def test_a_stricter_licence_in_the_lineage_overrules_a_generous_ledger() -> None:
     assert judge([ancestor("a", licence="CC-BY-NC-4.0")], ledger=ledger_of(entry("a"))).commercial_use == "forbidden"
+
+
+def test_terms_that_forbid_a_known_work_forbid_an_unknown_one_under_them() -> None:
+    ledger = ledger_of({**entry("judge", commercial="forbidden"), "licence": "Terms of the judge"})
+    verdict = judge([ancestor("its-answers", licence="terms of the judge")], ledger=ledger)
+    assert verdict.commercial_use == "forbidden"
+    assert verdict.reasons[0] == "its-answers: under the same terms as judge: reason of judge"
+
+
+def test_a_permissive_licence_stays_clear_though_a_forbidden_work_carries_it() -> None:
+    ledger = ledger_of(entry("judge", commercial="forbidden"))
+    assert judge([ancestor("mine", licence="MIT")], ledger=ledger).commercial_use == "clear"
 
 
 def test_a_generous_licence_in_the_lineage_does_not_overrule_the_ledger() -> None:
