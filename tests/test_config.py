@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from steersman.config.loading import dump_settings, load_settings, parse_yaml, valid_keys, with_overrides
 from steersman.config.run import RunSettings, TrainRewardSettings
-from steersman.config.sections import RewardSettings
+from steersman.config.sections import PromptsSettings, RewardSettings
 from steersman.errors import ConfigError
 
 OPTIMISER = {"learning_rate": 1e-5, "epochs": 1, "batch_pairs": 4}
@@ -113,6 +113,51 @@ def test_generators_need_different_names() -> None:
 
 def test_weights_name_attributes_of_the_model() -> None:
     assert "names ['humour']" in fault("reward.weights={humour: 1}")
+
+
+@pytest.mark.parametrize("betas", ["[1.0, 0.98]", "[0.9, 7.0]", "[-0.1, 0.98]"])
+def test_a_decay_rate_is_below_one(betas: str) -> None:
+    assert "'reward.optimiser.betas." in fault(f"reward.optimiser.betas={betas}")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ("[]", "name at least one of"),
+        ("[helpfulness, helpfulness]", "each once"),
+        ("[helpfulness, humour]", "['humour'] are no columns of the examples table"),
+    ],
+)
+def test_the_outputs_of_a_reward_model_are_different_columns_of_the_examples(attributes: str, words: str) -> None:
+    message = fault(f"reward.attributes={attributes}", "reward.weights={}")
+    assert "'reward.attributes': " in message
+    assert words in message
+
+
+@pytest.mark.parametrize("name", ["''", "a/b", "/a", "..", ".", "../a", '"a\\b"', "' a'", '"a\n"', "a" * 201])
+def test_the_name_of_a_run_is_a_plain_name(name: str) -> None:
+    assert "'name': " in fault(f"name={name}")
+
+
+@pytest.mark.parametrize("name", ["demo", "demo-2.1", "my run", "été"])
+def test_a_plain_name_may_hold_letters_of_any_language(name: str) -> None:
+    assert load(f"name={name}").name == name
+
+
+@pytest.mark.parametrize(
+    ("override", "rule"),
+    [
+        ("prompts.held_out=0", "prompts.held_out must be at least 2"),
+        ("prompts.held_out=1", "prompts.held_out must be at least 2"),
+        ("clean.validation_share=0", "clean.validation_share must be above 0"),
+    ],
+)
+def test_a_run_that_could_only_fail_in_a_late_stage_is_refused(override: str, rule: str) -> None:
+    assert rule in fault(override)
+
+
+def test_prompts_alone_may_hold_out_none() -> None:
+    assert PromptsSettings(source="starter", limit=None, held_out=0).held_out == 0
 
 
 @pytest.mark.parametrize(("mode", "key"), [("upper", "tune.layers"), ("lora", "tune.lora_rank")])

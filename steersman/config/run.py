@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from steersman.config.loading import Settings
 from steersman.config.sections import (
@@ -15,6 +15,9 @@ from steersman.config.sections import (
     ResponsesSettings,
     RewardSettings,
 )
+
+MIN_HELD_OUT = 2
+_MAX_NAME_BYTES = 200
 
 
 class RunSettings(Settings):
@@ -30,6 +33,33 @@ class RunSettings(Settings):
     reward: RewardSettings
     align: AlignSettings
     evaluate: EvaluateSettings
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if name in (".", "..") or name != name.strip() or not name.isprintable() or set(name) & set("/\\"):
+            raise ValueError(
+                "a plain name is needed, since runs/NAME becomes a folder: no slash, no '..', no blanks around"
+            )
+        if len(name.encode()) > _MAX_NAME_BYTES:
+            raise ValueError(f"a name of at most {_MAX_NAME_BYTES} bytes is needed, since runs/NAME becomes a folder")
+        return name
+
+    @field_validator("prompts")
+    @classmethod
+    def _holds_out_enough(cls, prompts: PromptsSettings) -> PromptsSettings:
+        if prompts.held_out < MIN_HELD_OUT:
+            raise ValueError(
+                f"prompts.held_out must be at least {MIN_HELD_OUT} in a run, where policies are compared on them"
+            )
+        return prompts
+
+    @field_validator("clean")
+    @classmethod
+    def _sets_validation_aside(cls, clean: CleanSettings) -> CleanSettings:
+        if clean.validation_share == 0:
+            raise ValueError("clean.validation_share must be above 0 in a run, where training is judged on those tasks")
+        return clean
 
 
 class TrainDataSettings(Settings):

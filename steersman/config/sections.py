@@ -1,11 +1,13 @@
 """The sections of every config. No default hides a decision: model, data and seed have none."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from steersman.config.loading import Settings
 from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
+
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class PromptsSettings(Settings):
@@ -102,7 +104,7 @@ class OptimiserSettings(Settings):
     warmup_steps: int = Field(10, ge=0, description="steps until the rate is at its peak")
     weight_decay: float = Field(0.1, ge=0, description="decoupled; not on norms and biases")
     clip_norm: float = Field(1.0, gt=0, description="the gradient's norm is cut there")
-    betas: tuple[float, float] = Field((0.9, 0.98), description="AdamW's decay rates, as NeMo-Aligner's defaults")
+    betas: tuple[Decay, Decay] = Field((0.9, 0.98), description="AdamW's decay rates, as NeMo-Aligner's defaults")
 
 
 class RewardSettings(Settings):
@@ -118,6 +120,16 @@ class RewardSettings(Settings):
     tune: TuneSettings
     optimiser: OptimiserSettings
     evaluate_every: int = Field(ge=1, description="optimiser steps between evaluations of the validation rows")
+
+    @field_validator("attributes")
+    @classmethod
+    def _known_and_different(cls, attributes: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = sorted(set(attributes) - set(ATTRIBUTES))
+        if unknown:
+            raise ValueError(f"{unknown} are no columns of the examples table; known are {list(ATTRIBUTES)}")
+        if not attributes or len(set(attributes)) < len(attributes):
+            raise ValueError(f"name at least one of {list(ATTRIBUTES)}, each once")
+        return attributes
 
     @model_validator(mode="after")
     def _weights_name_attributes(self) -> Self:
