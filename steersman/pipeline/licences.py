@@ -8,14 +8,16 @@ from steersman.store.lineage import LINEAGE_FILE, Lineage, merge_ancestors, read
 
 # A file of a checkpoint lies three folders below its run: runs/NAME/STAGE/checkpoint/FILE.
 _MAX_LEVELS_UP = 3
+# What the lineage of a whole run calls itself.
+RUN_STAGE = "run"
 
 
 def run(path: Path) -> dict[str, object]:
     """Return the verdict on a run, a stage, a dataset or model folder, or a file inside one.
 
-    A folder is judged by its own lineage and those of its direct sub-folders, so that a run answers for all its
-    stages; anything without one by the nearest lineage above it. The result has the keys `commercial_use`, `reasons`,
-    `ancestors` and `simulated`. Raises DataError when there is no lineage, or one is damaged.
+    A folder is judged by its own lineage and those of its direct sub-folders, a run by its own and those of the stages
+    it names; anything without one by the nearest lineage above it. The result has the keys `commercial_use`,
+    `reasons`, `ancestors` and `simulated`. Raises DataError when there is no lineage, or one is damaged.
     """
     lineages = [_read_checked(folder) for folder in lineage_folders(path)]
     verdict = judge(merge_ancestors([lineage.ancestors for lineage in lineages]))
@@ -34,8 +36,7 @@ def lineage_folders(path: Path) -> list[Path]:
     place = path.resolve()
     folder = place if place.is_dir() else place.parent
     if place.is_dir():
-        below = [folder, *sorted(each for each in folder.iterdir() if each.is_dir())]
-        found = [each for each in below if _has_lineage(each)]
+        found = [each for each in [folder, *stage_folders(folder)] if _has_lineage(each)]
         if found:
             return found
     above = _nearest_above(folder, levels=_MAX_LEVELS_UP - (0 if place.is_dir() else 1))
@@ -45,6 +46,19 @@ def lineage_folders(path: Path) -> list[Path]:
             "where it came from; give a folder that steersman wrote, or write its lineage as docs/licences.md shows"
         )
     return [above]
+
+
+def stage_folders(folder: Path) -> list[Path]:
+    """Return the sub-folders that belong to `folder`, sorted by name.
+
+    The lineage of a finished run names its stages; what lies beside them was left there by another run. Any other
+    folder, and a run that has not written its lineage yet, answers for every sub-folder.
+    """
+    below = sorted(each for each in folder.iterdir() if each.is_dir())
+    if not _has_lineage(folder):
+        return below
+    lineage = _read_checked(folder)
+    return [each for each in below if each.name in lineage.inputs] if lineage.stage == RUN_STAGE else below
 
 
 def _has_lineage(folder: Path) -> bool:
@@ -63,6 +77,8 @@ def _nearest_above(folder: Path, *, levels: int) -> Path | None:
 
 def _read_checked(folder: Path) -> Lineage:
     lineage = read_lineage(folder)
+    if not isinstance(lineage.inputs, dict):
+        raise DataError(f"{folder / LINEAGE_FILE}: 'inputs' needs names with hashes; make the folder anew")
     for ancestor in lineage.ancestors:
         if not isinstance(ancestor.work, str) or not isinstance(ancestor.licence, str | None):
             raise DataError(

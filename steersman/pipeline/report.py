@@ -1,11 +1,11 @@
 """`steersman report RUN...`: gather what runs recorded and write it as one HTML page.
 
-A stage whose folder is missing was not part of the run; one without its marker of completeness had not finished, and
-nothing of it is read.
+A stage whose folder is missing, or which the run's lineage does not name, was not part of the run; one without its
+marker of completeness had not finished. Nothing of either is read.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +38,9 @@ from steersman.report.parsing import (
 from steersman.store.files import read_json, read_lines, read_rows, write_text
 from steersman.store.lineage import LINEAGE_FILE, Lineage, read_lineage
 from steersman.store.runs import CONFIG_FILE, DONE_FILE, METRICS_FILE, REPORT_FILE, SAMPLES_FILE
+
+# The folders of the stages that belong to a run, by name.
+Stages = Mapping[str, Path]
 
 RESULT_FILE = "result.json"
 _WORDS = {
@@ -78,76 +81,80 @@ def gather(folder: Path) -> RunReport:
     lineage = read_lineage(folder)
     verdict = licences.run(folder)
     judged = parse_licences(verdict)
-    align, evaluation = _align(folder), _evaluation(folder)
-    statistics = _statistics(folder)
+    stages = {each.name: each for each in licences.stage_folders(folder)}
+    align, evaluation = _align(stages), _evaluation(stages)
+    statistics = _statistics(stages)
     return RunReport(
         name=lineage.name,
         created_at=as_text(lineage.created_at),
         simulated=lineage.simulated
         or verdict.get("simulated") is True
         or any(each.simulated for each in judged.ancestors),
-        counts=_counts(folder, statistics=statistics, align=align, evaluation=evaluation),
+        counts=_counts(stages, statistics=statistics, align=align, evaluation=evaluation),
         statistics=statistics,
-        agreement=_agreement(folder),
-        reward=_reward(folder),
+        agreement=_agreement(stages),
+        reward=_reward(stages),
         align=align,
         evaluation=evaluation,
         licences=judged,
-        times=_times(folder),
+        times=_times(folder, lineage),
         provenance=_provenance(folder, lineage),
-        stages=frozenset(stage for stage in STAGES if (folder / stage).is_dir()),
+        stages=frozenset(STAGES).intersection(stages),
     )
 
 
-def _times(folder: Path) -> tuple[StageTime, ...]:
-    """Return the times in the log; a reused stage shows what its own lineage says making it took."""
+def _times(folder: Path, lineage: Lineage) -> tuple[StageTime, ...]:
+    """Return the times in the log of the run's own stages; a reused one shows what its lineage says making it took."""
+    is_run = lineage.stage == licences.RUN_STAGE
     return tuple(
         replace(time, seconds=read_lineage(folder / time.stage).seconds)
         if time.reused and (folder / time.stage / LINEAGE_FILE).is_file()
         else time
         for time in parse_times(_read_log(folder / METRICS_FILE))
+        # the log of a folder in which two runs followed each other holds the stages of both
+        if not is_run or time.stage in lineage.inputs
     )
 
 
-def _missing(folder: Path, stage: str) -> Missing | None:
-    if not (folder / stage).is_dir():
+def _missing(stages: Stages, stage: str) -> Missing | None:
+    if stage not in stages:
         return Missing(f"{_WORDS[stage]} was not part of this run.")
-    if not (folder / stage / DONE_FILE).is_file():
+    if not (stages[stage] / DONE_FILE).is_file():
         return Missing(f"{_WORDS[stage]} had not finished when this report was written.")
     return None
 
 
-def _statistics(folder: Path) -> DatasetStatistics | Missing:
-    return _missing(folder, "clean") or parse_statistics(_read_optional(folder / "clean" / "statistics.json"))
+def _statistics(stages: Stages) -> DatasetStatistics | Missing:
+    return _missing(stages, "clean") or parse_statistics(_read_optional(stages["clean"] / "statistics.json"))
 
 
-def _agreement(folder: Path) -> Agreement | Missing:
-    return _missing(folder, "clean") or parse_agreement(_read_optional(folder / "clean" / "agreement.json"))
+def _agreement(stages: Stages) -> Agreement | Missing:
+    return _missing(stages, "clean") or parse_agreement(_read_optional(stages["clean"] / "agreement.json"))
 
 
-def _reward(folder: Path) -> Training | Missing:
-    return _missing(folder, "reward") or _training(folder / "reward", prefix="reward")
+def _reward(stages: Stages) -> Training | Missing:
+    return _missing(stages, "reward") or _training(stages["reward"], prefix="reward")
 
 
-def _align(folder: Path) -> Training | Missing:
-    return _missing(folder, "align") or _training(folder / "align", prefix="align")
+def _align(stages: Stages) -> Training | Missing:
+    return _missing(stages, "align") or _training(stages["align"], prefix="align")
 
 
 def _training(stage: Path, *, prefix: str) -> Training:
     return parse_training(_read_optional(stage / RESULT_FILE), log=_read_log(stage / METRICS_FILE), prefix=prefix)
 
 
-def _evaluation(folder: Path) -> Evaluation | Missing:
-    missing = _missing(folder, "evaluate")
+def _evaluation(stages: Stages) -> Evaluation | Missing:
+    missing = _missing(stages, "evaluate")
     if missing is not None:
         return missing
-    stage = folder / "evaluate"
+    stage = stages["evaluate"]
     samples = read_rows(stage / SAMPLES_FILE) if (stage / SAMPLES_FILE).is_file() else []
     return parse_evaluation(_read_optional(stage / RESULT_FILE), samples=samples)
 
 
 def _counts(
-    folder: Path,
+    stages: Stages,
     *,
     statistics: DatasetStatistics | Missing,
     align: Training | Missing,
@@ -157,9 +164,9 @@ def _counts(
     judged = None if isinstance(evaluation, Missing) else evaluation.prompts
     known = [count for count in pairs if count is not None]
     return LoopCounts(
-        prompts=_count_rows(folder / "prompts" / "prompts.jsonl"),
-        responses=_count_rows(folder / "responses" / "responses.jsonl"),
-        ratings=_count_rows(folder / "ratings" / "ratings.jsonl"),
+        prompts=_count_rows(stages, "prompts"),
+        responses=_count_rows(stages, "responses"),
+        ratings=_count_rows(stages, "ratings"),
         kept_tasks=None if isinstance(statistics, Missing) else statistics.tasks,
         pairs=sum(known) if known else None,
         # each held-out prompt is rewarded twice: before and after alignment
@@ -167,7 +174,11 @@ def _counts(
     )
 
 
-def _count_rows(path: Path) -> int | None:
+def _count_rows(stages: Stages, stage: str) -> int | None:
+    """Return how many rows the table has that a finished stage is named after."""
+    if stage not in stages:
+        return None
+    path = stages[stage] / f"{stage}.jsonl"
     if not path.is_file() or not (path.parent / DONE_FILE).is_file():
         return None
     return sum(1 for line in read_lines(path) if line.strip())

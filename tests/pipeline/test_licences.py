@@ -13,18 +13,24 @@ FORBIDDEN = Ancestor("openbmb/UltraFeedback", "data", "ratings", "MIT")
 CROWD = Ancestor("steersman-simulated-crowd", "annotators", "ratings", None, simulated=True)
 
 
-def record(folder: Path, *ancestors: Ancestor, simulated: bool = False) -> Path:
+def record(
+    folder: Path,
+    *ancestors: Ancestor,
+    simulated: bool = False,
+    stage: str = "test",
+    inputs: dict[str, str] | None = None,
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_lineage(
         folder,
         Lineage(
             name=folder.name,
-            stage="test",
+            stage=stage,
             created_at="2025-01-01T00:00:00+00:00",
             seconds=1.0,
             seed=1,
             config_sha256="0",
-            inputs={},
+            inputs=inputs or {},
             ancestors=ancestors,
             simulated=simulated,
         ),
@@ -74,6 +80,29 @@ def test_a_run_answers_for_all_its_stages(tmp_path: Path) -> None:
 def test_a_run_that_has_not_written_its_own_lineage_yet_answers_for_its_stages(tmp_path: Path) -> None:
     record(tmp_path / "demo" / "clean", CLEAR)
     assert run(tmp_path / "demo")["commercial_use"] == "clear"
+
+
+def test_a_finished_run_does_not_answer_for_what_another_run_left_in_its_folder(tmp_path: Path) -> None:
+    demo = record(tmp_path / "demo", CLEAR, stage="run", inputs={"labels": "1", "clean": "2"})
+    record(demo / "labels", CLEAR)
+    record(demo / "clean", CLEAR)
+    record(demo / "ratings", FORBIDDEN, CROWD, simulated=True)
+    result = run(demo)
+    assert (result["commercial_use"], result["simulated"]) == ("clear", False)
+
+
+def test_a_finished_run_answers_for_every_stage_it_names(tmp_path: Path) -> None:
+    demo = record(tmp_path / "demo", CLEAR, stage="run", inputs={"labels": "1", "clean": "2"})
+    record(demo / "clean", FORBIDDEN)
+    assert run(demo)["commercial_use"] == "forbidden"
+
+
+def test_a_lineage_whose_inputs_are_no_names_is_damaged(tmp_path: Path) -> None:
+    folder = record(tmp_path / "demo", CLEAR, stage="run")
+    text = (folder / LINEAGE_FILE).read_text(encoding="utf-8")
+    (folder / LINEAGE_FILE).write_text(text.replace('"inputs": {}', '"inputs": null'), encoding="utf-8")
+    with pytest.raises(DataError, match="'inputs' needs names with hashes"):
+        run(folder)
 
 
 def test_a_stage_answers_for_itself_alone(tmp_path: Path) -> None:

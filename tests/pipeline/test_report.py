@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from steersman.pipeline.report import gather, run
 from steersman.records import ATTRIBUTES
 from steersman.report.data import AGREEMENT_STAGES, STAGES, Missing
 from steersman.store.files import jsonl_bytes, write_bytes, write_json, write_jsonl, write_text
-from steersman.store.lineage import Ancestor, Lineage, write_lineage
+from steersman.store.lineage import Ancestor, Lineage, read_lineage, write_lineage
 
 NUM_PROMPTS = 40
 CROWD = Ancestor("steersman-crowd", "annotators", "ratings", "CC0-1.0", simulated=True)
@@ -57,7 +58,7 @@ def _write_top(folder: Path, *, ancestors: tuple[Ancestor, ...]) -> None:
         seconds=407.5,
         seed=7,
         config_sha256="3f" * 32,
-        inputs={"prompts/prompts.jsonl": "a1" * 32},
+        inputs=dict.fromkeys(STAGES, "a1" * 32),
         ancestors=ancestors,
         simulated=any(each.simulated for each in ancestors),
         versions={"python": "3.11.9", "steersman": "0.1.0", "numpy": "2.3.1", "torch": "2.9.0"},
@@ -272,6 +273,18 @@ def test_a_stage_that_was_not_part_of_the_run_is_named_as_such(demo: Path, stage
     missing = {name for name, section in sections.items() if isinstance(section, Missing)}
     assert missing == {stage}
     assert stage not in found.stages
+
+
+def test_stages_that_another_run_left_in_the_folder_are_not_shown(demo: Path) -> None:
+    lineage = read_lineage(demo)
+    own = dict.fromkeys(("labels", "clean", "reward", "align", "evaluate"), "a1" * 32)
+    write_lineage(demo, replace(lineage, inputs=own, ancestors=(PROMPTS,), simulated=False))
+    write_lineage(demo / "ratings", replace(lineage, stage="ratings", inputs={}))
+    found = gather(demo)
+    assert found.stages == {"clean", "reward", "align", "evaluate"}
+    assert (found.counts.prompts, found.counts.responses, found.counts.ratings) == (None, None, None)
+    assert [time.stage for time in found.times] == ["clean", "reward", "align", "evaluate"]
+    assert not found.simulated
 
 
 def test_a_run_with_no_stage_at_all_still_has_a_page(demo: Path) -> None:
