@@ -1,6 +1,7 @@
 """The check of the documents finds what it is for; each test gives it a small set of texts with one fault."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -66,6 +67,27 @@ def test_a_page_named_in_a_message_must_exist(check: ModuleType) -> None:
 )
 def test_a_verb_in_code_must_exist_or_be_planned(check: ModuleType, text: str, num_faults: int) -> None:
     assert len(check.verb_faults({"page.md": text}, verbs=VERBS)) == num_faults
+
+
+def section(page: str, heading: str) -> str:
+    """Return the text below a heading of a page of the repository, up to the next heading."""
+    text = (DOCS.parent / page).read_text(encoding="utf-8")
+    return text.split(f"\n{heading}\n")[1].split("\n#")[0]
+
+
+def test_the_readme_says_of_every_planned_verb_that_it_is_not_there() -> None:
+    planned = section("ARCHITECTURE.md", "### Verbs planned")
+    rows = [line.split("|") for line in section("README.md", "### Planned, not there yet").splitlines() if "|" in line]
+    said = {verb: row[2] for row in rows for verb in re.findall(r"`steersman ([a-z ]+)`", row[1])}
+    for verb, kinds in re.findall(r"steersman ([a-z]+)(?: ([a-z0-9|-]+))?", planned):
+        assert {kind for kind in kinds.split("|") if f"`{kind}`" not in said[verb]} <= {""}
+
+
+def test_nothing_that_the_readme_calls_planned_is_there() -> None:
+    surface = (DOCS.parent / "tests" / "surface" / "cli.txt").read_text(encoding="utf-8")
+    missing = re.findall(r"`(?:simulate )?(--[a-z]+)`", section("README.md", "### Planned, not there yet"))
+    assert {"--nproc", "--url", "--by", "--replay", "--ray"} <= set(missing)
+    assert [option for option in set(missing) - {"--json"} if f"{option}," in surface] == []
 
 
 def test_the_maps_of_rooms_equal_the_tree(check: ModuleType) -> None:
