@@ -177,7 +177,7 @@ def test_a_second_different_answer_is_refused(browser: TestClient) -> None:
     assert "the first answer is kept" in answer.text
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "", "ftp://testserver"])
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "", "ftp://testserver", "http://["])
 def test_a_form_from_another_site_is_refused(browser: TestClient, site: tuple[Path, str], origin: str) -> None:
     form = full_form(lease_of(browser.get("/task").text))
     assert browser.post("/task/submit", data=form, headers={"origin": origin}).status_code == 403
