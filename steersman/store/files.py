@@ -1,68 +1,28 @@
-"""Read and write files so that a reader finds each one complete or not at all.
+"""Read and write files of rows so that a reader finds each one complete or not at all.
 
-Everything is written under a temporary name beside its place and renamed. Faults of a JSONL file are collected and
-raised once, with line numbers.
+Faults of a JSONL file are collected and raised once, with line numbers. How files and folders come into place is said
+in `disk`; its names are given here too.
 """
 
-import errno
 import gzip
 import hashlib
 import json
-import os
-import secrets
-import shutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from io import SEEK_END, BytesIO
 from pathlib import Path
 
 import polars as pl
 
-from steersman.errors import DataError, RunError, join_faults
+from steersman.errors import DataError, join_faults
+from steersman.store.disk import PARTIAL_SUFFIX as PARTIAL_SUFFIX
+from steersman.store.disk import explained_disk_errors as explained_disk_errors
+from steersman.store.disk import remove_partials as remove_partials
+from steersman.store.disk import renamed_when_whole as renamed_when_whole
+from steersman.store.disk import whole_folder as whole_folder
 from steersman.tables import Table, row_faults, table_from_rows
 
-PARTIAL_SUFFIX = ".partial"
 _CHUNK_BYTES = 1 << 20
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-@contextmanager
-def explained_disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a forbidden folder into a RunError that names `path` and what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL_DISK:
-            raise RunError(f"{path}: no space left on the disk; free some space or choose another --out") from error
-        if error.errno in _FORBIDDEN:
-            raise RunError(f"{path}: may not be written; check its permissions or choose another --out") from error
-        if isinstance(error, NotADirectoryError | FileExistsError):
-            raise RunError(f"{path}: a file stands where a folder is needed; choose another --out") from error
-        if isinstance(error, IsADirectoryError):
-            raise RunError(f"{path}: a folder stands where a file is needed; choose another --out") from error
-        raise
-
-
-def _temporary_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
-
-
-@contextmanager
-def renamed_when_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; it takes the place of `path` once the block ends well, else it is removed."""
-    temporary = _temporary_name(path)
-    try:
-        with explained_disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-    finally:
-        # the parent may be missing, or a file: then there is nothing to remove, and the first error must be seen
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -113,18 +73,35 @@ def write_jsonl(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 def write_table(path: Path, frame: pl.DataFrame) -> None:
     """Write a table as Parquet or JSON lines, as the name of `path` says."""
     if path.suffix == ".parquet":
-        with renamed_when_whole(path) as temporary:
-            frame.write_parquet(temporary)
+        # made in memory: Polars tells of a full disk by an error of its own
+        data = BytesIO()
+        frame.write_parquet(data)
+        write_bytes(path, data.getvalue())
         return
     write_jsonl(path, frame.to_dicts())
 
 
 def append_jsonl(path: Path, row: Mapping[str, object]) -> None:
-    """Append one line to a log; readers must expect the last line of a killed process to be cut."""
+    """Append one line to a log, in place of a last line that was cut.
+
+    Readers must expect the last line of a killed process to be cut.
+    """
     with explained_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            _mend_last_line(path)
         with path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _mend_last_line(path: Path) -> None:
+    with path.open("rb+") as log:
+        size = log.seek(0, SEEK_END)
+        log.seek(max(size - 1, 0))
+        if log.read() in (b"", b"\n"):
+            return
+        log.seek(0)
+        log.truncate(log.read().rfind(b"\n") + 1)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -176,24 +153,33 @@ def read_table(path: Path, *, table: Table) -> pl.DataFrame:
     """Return a JSON lines or Parquet file as a checked table."""
     if path.suffix == ".parquet":
         return table_from_rows(_read_parquet(path), table=table, source=str(path))
-    return table_from_rows(read_rows(path, table=table), table=table, source=str(path))
+    # checked line by line already
+    rows = read_rows(path, table=table)
+    columns = {name: [row.get(name) for row in rows] for name in table.columns}
+    return pl.DataFrame(columns, schema=table.schema, strict=False)
 
 
 def _read_parquet(path: Path) -> list[dict[str, object]]:
     try:
-        return pl.read_parquet(path).to_dicts()
+        rows = pl.read_parquet(path).to_dicts()
     except OSError as error:
         raise DataError(f"{path}: {_why_unreadable(error)}") from error
-    except pl.exceptions.ComputeError as error:
+    except pl.exceptions.PolarsError as error:
         raise DataError(f"{path}: not a Parquet file ({error})") from error
+    if not rows:
+        raise DataError(f"{path}: holds no rows")
+    return rows
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal; raises DataError when it cannot be read."""
     digest = hashlib.sha256()
-    with path.open("rb") as data:
-        while chunk := data.read(_CHUNK_BYTES):
-            digest.update(chunk)
+    try:
+        with path.open("rb") as data:
+            while chunk := data.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise DataError(f"{path}: {_why_unreadable(error)}") from error
     return digest.hexdigest()
 
 
@@ -210,27 +196,3 @@ def sha256_tree(path: Path) -> str:
     for file in sorted(each for each in path.rglob("*") if each.is_file()):
         digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_file(file)}\n".encode())
     return digest.hexdigest()
-
-
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it takes the place of `path` once the block ends well, else it is removed."""
-    temporary = _temporary_name(path)
-    try:
-        with explained_disk_errors(path):
-            temporary.mkdir(parents=True)
-            yield temporary
-            if path.exists():
-                shutil.rmtree(path)
-            temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def remove_partials(folder: Path) -> None:
-    """Remove what a killed process left half-written anywhere below `folder`."""
-    for left in sorted(folder.rglob(f".*{PARTIAL_SUFFIX}"), reverse=True):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)

@@ -6,15 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from steersman import tables
 from steersman.errors import DataError, RunError
 from steersman.store import files
-from steersman.tables import PAIRS, PROMPTED_RESPONSES
+from steersman.tables import PAIRS, PROMPTED_RESPONSES, Table, row_faults
 
 GOOD = '{"prompt": "p", "response": "r"}'
 DIES_WHILE_WRITING = """
@@ -86,7 +87,7 @@ def test_a_new_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
 ) -> None:
-    old = write(tmp_path / "table.jsonl", "old")
+    old = write(tmp_path / "table.parquet", "old")
 
     def refuse(path: Path, data: bytes) -> int:
         path.touch()
@@ -95,6 +96,8 @@ def test_a_disk_that_refuses_is_explained(
     monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(RunError, match=words):
         files.write_text(old, "new")
+    with pytest.raises(RunError, match=words):
+        files.write_table(old, pl.DataFrame({"a": [1]}))
     assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [(old.name, "old")]
 
 
@@ -103,6 +106,21 @@ def test_a_full_disk_is_explained_while_a_log_grows(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with pytest.raises(RunError, match="no space left"):
         files.append_jsonl(tmp_path / "metrics.jsonl", {"step": 1})
+
+
+def test_a_line_that_was_cut_gives_way_to_the_next_one(tmp_path: Path) -> None:
+    log = tmp_path / "metrics.jsonl"
+    for torn in (b'{"step": 1}\n{"st', b'{"st', b""):
+        log.write_bytes(torn)
+        whole = files.read_rows(write(tmp_path / "whole.jsonl", '{"step": 1}')) if b"\n" in torn else []
+        files.append_jsonl(log, {"step": 2})
+        assert files.read_rows(log) == [*whole, {"step": 2}]
+
+
+def test_whole_lines_of_a_log_stay(tmp_path: Path) -> None:
+    for step in range(3):
+        files.append_jsonl(tmp_path / "metrics.jsonl", {"step": step})
+    assert files.read_rows(tmp_path / "metrics.jsonl") == [{"step": step} for step in range(3)]
 
 
 def test_a_file_in_place_of_the_folder_is_explained(tmp_path: Path) -> None:
@@ -181,6 +199,31 @@ def test_a_table_comes_back_as_it_was_written(tmp_path: Path, name: str) -> None
 def test_a_damaged_parquet_file_is_the_users_to_mend(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a Parquet file"):
         files.read_table(write(tmp_path / "a.parquet", "x"), table=PAIRS)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_a_table_without_rows_is_refused(tmp_path: Path, name: str) -> None:
+    files.write_table(tmp_path / name, pl.DataFrame(schema=PAIRS.schema))
+    with pytest.raises(DataError, match=f"{name}: holds no rows"):
+        files.read_table(tmp_path / name, table=PAIRS)
+
+
+def test_each_row_of_a_table_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[object] = []
+
+    def count(row: Mapping[str, object], *, table: Table) -> list[str]:
+        checked.append(row)
+        return row_faults(row, table=table)
+
+    for module in (files, tables):
+        monkeypatch.setattr(module, "row_faults", count)
+    files.read_table(write(tmp_path / "a.jsonl", GOOD, GOOD), table=PROMPTED_RESPONSES)
+    assert len(checked) == 2
+
+
+def test_a_folder_has_no_hash_as_a_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder"):
+        files.sha256_file(tmp_path)
 
 
 def test_the_same_rows_are_compressed_to_the_same_bytes(tmp_path: Path) -> None:

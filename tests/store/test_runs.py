@@ -1,5 +1,7 @@
 """A run folder is finished or redone, and belongs to one process at a time."""
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,35 @@ with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
+# Works in the folders 0, 1, 2 ... and dies in folder N before step N of all that it changes in the file system.
+DIES_AT_EACH_STEP = """
+import os, signal, sys
+from pathlib import Path
+from steersman.store import runs
+
+def work(folder, steps_left):
+    def count(event, _):
+        nonlocal steps_left
+        if event in {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}:
+            steps_left -= 1
+            if steps_left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    runs.put_back(folder, keep=("memory",))
+    if sys.argv[2] == "redo":
+        with runs.attempt(folder, keep=("memory",)):
+            (folder / "table").write_text("new")
+            runs.finish(folder, "new", result={})
+    os._exit(0)
+
+for step in range(len(os.listdir(sys.argv[1]))):
+    child = os.fork()
+    if child == 0:
+        work(Path(sys.argv[1]) / str(step), step)
+    os.waitpid(child, 0)
+"""
+NUM_STEPS = 40
 ASKED = {"stage": "reward", "epochs": 2, "inputs": {"train": "ab12"}}
 
 
@@ -77,6 +108,119 @@ def test_starting_empties_the_folder_but_for_what_is_kept(tmp_path: Path) -> Non
         "checkpoint",
         "checkpoint/inside",
     ]
+
+
+def finished_folder(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "inner").mkdir()
+    for name in ("table", "inner/table", "memory"):
+        (folder / name).write_text("old", encoding="utf-8")
+    runs.finish(folder, "old", result={})
+    return folder
+
+
+def content_of(folder: Path) -> tuple[str, dict[str, str]]:
+    """Return the fingerprint of a finished folder and the text of every other file in it."""
+    texts = {str(each.relative_to(folder)): each.read_text("utf-8") for each in folder.rglob("*") if each.is_file()}
+    return json.loads(texts.pop(runs.DONE_FILE))["fingerprint"], texts
+
+
+OLD = ("old", {"table": "old", "inner/table": "old", "memory": "old"})
+NEW = ("new", {"table": "new", "memory": "old"})
+
+
+def die_at_each_step(base: Path, *, action: str) -> None:
+    subprocess.run([sys.executable, "-c", DIES_AT_EACH_STEP, str(base), action], check=True)
+
+
+def test_a_result_is_the_old_one_or_the_new_one_whenever_its_maker_is_killed(tmp_path: Path) -> None:
+    folders = [finished_folder(tmp_path / str(step)) for step in range(NUM_STEPS)]
+    die_at_each_step(tmp_path, action="redo")
+    # what bears the marker before it is mended is whole
+    assert all(content_of(folder) in (OLD, NEW) for folder in folders if runs.is_finished(folder, "old"))
+    for folder in folders:
+        runs.put_back(folder, keep=("memory",))
+    found = [content_of(folder) for folder in folders]
+    changed = found.index(NEW)
+    assert found == [OLD] * changed + [NEW] * (NUM_STEPS - changed)
+    assert 5 < changed < NUM_STEPS - 10
+
+
+def test_putting_back_may_be_killed_at_any_step(tmp_path: Path) -> None:
+    folders = [half_done_again(finished_folder(tmp_path / str(step))) for step in range(NUM_STEPS)]
+    die_at_each_step(tmp_path, action="put back")
+    assert not runs.is_finished(folders[0], "old")
+    assert content_of(folders[-1]) == OLD
+    for folder in folders:
+        runs.put_back(folder, keep=("memory",))
+    assert [content_of(folder) for folder in folders] == [OLD] * NUM_STEPS
+
+
+def half_done_again(folder: Path) -> Path:
+    """Leave `folder` as a process does that dies while it makes a new result."""
+    copy = folder.with_name(f"{folder.name}-copy")
+    with runs.attempt(folder, keep=("memory",)):
+        (folder / "table").write_text("half", encoding="utf-8")
+        (folder / "more").mkdir()
+        shutil.copytree(folder, copy)
+    shutil.rmtree(folder)
+    return copy.rename(folder)
+
+
+def fail(folder: Path) -> None:
+    with runs.attempt(folder, keep=("memory",)):
+        assert sorted(each.name for each in folder.iterdir() if each.name != ".old") == ["memory"]
+        raise RunError("stop")
+
+
+def test_a_failing_attempt_gives_the_finished_result_back(tmp_path: Path) -> None:
+    folder = finished_folder(tmp_path / "run")
+    with pytest.raises(RunError, match="stop"):
+        fail(folder)
+    assert content_of(folder) == OLD
+
+
+def test_a_failing_attempt_gives_back_no_unfinished_one(tmp_path: Path) -> None:
+    (tmp_path / "half").touch()
+    with pytest.raises(RunError, match="stop"), runs.attempt(tmp_path):
+        raise RunError("stop")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", ".git", ".lock", "done", "lineage.json"])
+def test_a_folder_without_a_mark_of_ours_is_not_even_locked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"stage": "mine"}', encoding="utf-8")
+    with pytest.raises(RunError, match=rf"holds what steersman did not write \({name}\)"), runs.locked(tmp_path):
+        pytest.fail("it was locked")
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("mark", [".lock", "done"])
+def test_a_folder_with_a_mark_of_ours_is_locked(tmp_path: Path, mark: str) -> None:
+    folder = finished_folder(tmp_path / "run")
+    if mark == ".lock":
+        (folder / "done").rename(folder / mark)
+        (folder / mark).write_bytes(b"")
+    with runs.locked(folder):
+        runs.refuse_foreign(folder, stage="reward")
+
+
+def test_a_folder_that_holds_other_results_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    (tmp_path / "prompts").mkdir()
+    finish(tmp_path / "prompts", ASKED)
+    with pytest.raises(RunError, match=r"holds other results \(prompts\)"):
+        runs.refuse_foreign(tmp_path, stage="prompts")
+
+
+def test_what_was_added_to_a_finished_result_is_not_emptied(tmp_path: Path) -> None:
+    folder = finished_folder(tmp_path / "run")
+    (folder / runs.REPORT_FILE).touch()
+    runs.refuse_foreign(folder, stage="reward")
+    (folder / "NOTES.md").touch()
+    with pytest.raises(RunError, match=r"did not write \(NOTES\.md\); move it away or choose another --out"):
+        runs.refuse_foreign(folder, stage="reward")
+    runs.refuse_foreign(folder, stage="reward", keep=("NOTES.md",))
 
 
 def test_starting_follows_no_link_out_of_the_folder(tmp_path: Path) -> None:
