@@ -3,7 +3,6 @@
 R ratings, S responses, T tasks, A = 5 attributes. Every fault of a ratings table that no rule can mend is found here.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -59,7 +58,8 @@ class RatedTable:
 def read_ratings_table(ratings: pl.DataFrame) -> RatedTable:
     """Return a RATINGS table as arrays; gold, surplus and wholly unrated rows do not count and keep their reason.
 
-    Raises DataError when an annotator rated a response twice, or when rows of one task or response differ in text.
+    Raises DataError when an annotator rated a response twice, when rows of one task or response differ in text, and as
+    `check_times` does.
     """
     rows = ratings.with_row_index("row").with_columns(_reason())
     _refuse_two_texts(rows)
@@ -68,7 +68,7 @@ def read_ratings_table(ratings: pl.DataFrame) -> RatedTable:
     _refuse_second_ratings(counted)
     keys = ["task_id", "response_id"]
     numbered = counted.join(responses.select(*keys, "response_number"), on=keys, how="left", maintain_order="left")
-    times, order = _times(numbered["created_at"].to_list())
+    times, order = _times(numbered)
     numbered = numbered.with_columns(time=pl.Series(times, dtype=pl.Float64))
     rank = pl.struct("time", "annotator") if order == "time" else pl.col("row")
     numbered = numbered.with_columns(rank=rank.rank("ordinal").over("response_number") - 1)
@@ -130,14 +130,34 @@ def _refuse_second_ratings(counted: pl.DataFrame) -> None:
         raise DataError(f"{join_faults(faults)}. Keep one rating, or mark the others as surplus.")
 
 
-def _times(texts: Sequence[str | None]) -> tuple[list[float | None], Order]:
-    if any(text is None for text in texts):
-        return [None] * len(texts), "rows"
+def check_times(ratings: pl.DataFrame) -> None:
+    """Raise DataError that names every row (counted from 1) whose `created_at` would order ratings and is no time.
+
+    Where a rating that counts has none, the order of the rows is used instead and nothing is checked.
+    """
+    _times(ratings.with_row_index("row").with_columns(_reason()).filter(pl.col("reason").is_null()))
+
+
+def _times(counted: pl.DataFrame) -> tuple[list[float | None], Order]:
+    if counted["created_at"].null_count():
+        return [None] * counted.height, "rows"
+    times = [_timestamp(text) for text in counted["created_at"]]
+    faults = [
+        f"row {row + 1}: created_at must be ISO 8601, for example 2026-01-31T12:00:00Z, got {text[:40]!r}"
+        for row, text, time in zip(counted["row"], counted["created_at"], times, strict=True)
+        if time is None
+    ]
+    if faults:
+        raise DataError(f"{join_faults(faults)}. Mend these times, or leave the column out.")
+    return times, "time"
+
+
+def _timestamp(text: str) -> float | None:
     try:
-        times = [datetime.fromisoformat(text) for text in texts if text is not None]
-    except ValueError as error:
-        raise DataError(f"created_at must be ISO 8601, for example 2026-01-31T12:00:00Z ({error})") from error
-    return [(time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() for time in times], "time"
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _grid(rows: pl.DataFrame, *, responses: pl.DataFrame) -> RatingGrid:

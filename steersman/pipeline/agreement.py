@@ -13,7 +13,7 @@ from steersman.annotation.escalation import MOST_ANNOTATORS, ratings_needed
 from steersman.config.sections import CleanSettings
 from steersman.dataset.chance import Design, design_of, random_raters
 from steersman.dataset.cleaning import CleanResult, Stages, clean, cleaning_stages
-from steersman.dataset.grid import BoolArray, RatingGrid, level_counts
+from steersman.dataset.grid import BoolArray, RatingGrid, check_times, level_counts
 from steersman.dataset.lists import is_already_selected, ratings_from_disagreements
 from steersman.errors import DataError
 from steersman.records import ATTRIBUTES
@@ -47,12 +47,24 @@ def run(path: Path, *, rules: CleanSettings, seed: int, rounds: int) -> dict[str
 
 
 def read_ratings(path: Path, *, keep: int) -> RatingsInput:
-    """Return the ratings in `path`, one row per rating or HelpSteer2's lists, told apart by the first row."""
+    """Return the ratings in `path`, one row per rating or HelpSteer2's lists, told apart by the first row.
+
+    Raises DataError that names every faulty row, also those whose time cannot be read.
+    """
     if not isinstance(_first_row(path).get("helpfulness"), list):
-        return RatingsInput(read_table(path, table=RATINGS), is_list=False, is_selected=False)
+        return RatingsInput(_rows(path), is_list=False, is_selected=False)
     lists = read_table(path, table=DISAGREEMENTS)
     ratings = ratings_from_disagreements(lists, keep=keep)
     return RatingsInput(ratings, is_list=True, is_selected=is_already_selected(lists, keep=keep))
+
+
+def _rows(path: Path) -> pl.DataFrame:
+    ratings = read_table(path, table=RATINGS)
+    try:
+        check_times(ratings)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return ratings
 
 
 def _first_row(path: Path) -> Mapping[str, object]:
@@ -65,7 +77,8 @@ def _first_row(path: Path) -> Mapping[str, object]:
     line = next((line for line in read_lines(path) if line.strip()), "{}")
     try:
         row = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
+        # the reader of the whole table says what is wrong with the line
         return {}
     return row if isinstance(row, dict) else {}
 

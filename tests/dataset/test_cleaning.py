@@ -137,8 +137,9 @@ def test_rows_of_one_task_with_two_prompts_are_refused() -> None:
 
 
 def test_a_time_that_is_no_time_is_refused() -> None:
-    rows = [{**row, "created_at": "yesterday"} for row in task("a", [1, 1], [2, 2])]
-    with pytest.raises(DataError, match="created_at must be ISO 8601"):
+    rows = [{**row, "created_at": "2026-01-01T00:00:00Z"} for row in task("a", [1, 1], [2, 2])]
+    rows[1]["created_at"] = rows[3]["created_at"] = "yesterday"
+    with pytest.raises(DataError, match=r"row 2: created_at must be ISO 8601.*got 'yesterday'; row 4: created_at"):
         cleaned(rows)
 
 

@@ -219,3 +219,22 @@ def test_faults_of_a_file_are_named_by_line(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('not json\n{"helpfulness": 7}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"bad.jsonl:1: not JSON.*bad.jsonl:2: no 'task_id'"):
         agreement.run(tmp_path / "bad.jsonl", rules=RULES, seed=0, rounds=50)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000 + "]" * 100_000, '{"helpfulness": ' + "9" * 5000 + "}"])
+def test_a_first_line_that_no_parser_can_hold_is_named(line: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"bad.jsonl:1: not JSON"):
+        agreement.run(tmp_path / "bad.jsonl", rules=RULES, seed=0, rounds=50)
+    with pytest.raises(DataError, match=r"bad.jsonl:1: not JSON"):
+        clean.run(tmp_path / "bad.jsonl", out=tmp_path / "clean", rules=RULES, seed=0)
+
+
+def test_a_time_that_is_none_is_named_with_its_file_and_row(ratings_file: Path, tmp_path: Path) -> None:
+    rows = read_table(ratings_file, table=RATINGS).to_dicts()
+    rows[2]["created_at"] = "yesterday"
+    write_jsonl(tmp_path / "bad.jsonl", rows)
+    with pytest.raises(DataError, match=r"bad.jsonl: row 3: created_at must be ISO 8601"):
+        agreement.run(tmp_path / "bad.jsonl", rules=RULES, seed=0, rounds=50)
+    with pytest.raises(DataError, match=r"bad.jsonl: row 3: created_at must be ISO 8601"):
+        clean.run(tmp_path / "bad.jsonl", out=tmp_path / "clean", rules=RULES, seed=0)
