@@ -171,6 +171,42 @@ def test_a_text_that_is_no_mapping_is_refused(text: str) -> None:
         parse_yaml(text, source="a.yaml")
 
 
+@pytest.mark.parametrize("text", ["a: " + "[" * 5000, "a: " + "{b: " * 5000, "- " * 5000])
+def test_a_text_nested_too_deep_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^a\.yaml: nested too deep"):
+        parse_yaml(text, source="a.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-13-45", "!!float many", "!!int ''", "!!bool x", "!!timestamp x", "9" * 5000],
+    ids=lambda text: text[:9],
+)
+def test_a_value_that_does_not_fit_its_type_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^a\.yaml: not YAML \(a value does not fit its type"):
+        parse_yaml(f"a: {text}", source="a.yaml")
+
+
+def test_every_repeated_key_is_named_with_its_line() -> None:
+    text = "seed: 1\nreward:\n  model: a\n  tune: {mode: x, 'mode': y}\n  model: b\nlist: [{x: 1}, {x: 1}]\nseed: 2\n"
+    with pytest.raises(ConfigError) as error:
+        parse_yaml(text, source="a.yaml")
+    assert str(error.value).split("; ") == [
+        "a.yaml:4: the key 'mode' stands on line 4 already, keep one of the two",
+        "a.yaml:5: the key 'model' stands on line 3 already, keep one of the two",
+        "a.yaml:7: the key 'seed' stands on line 1 already, keep one of the two",
+    ]
+
+
+def test_a_repeated_key_in_an_override_is_refused() -> None:
+    assert "the key 'mode' stands" in fault("reward.tune={mode: lora, mode: all}")
+
+
+def test_a_merged_key_may_be_given_anew() -> None:
+    text = "a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\n"
+    assert parse_yaml(text, source="a.yaml")["c"] == {"x": 3, "y": 1}
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load().seed = 1  # type: ignore[misc]

@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 
 from steersman.errors import ConfigError, join_faults
 
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+
 
 class Settings(BaseModel):
     """The base of every config section: frozen, extra keys forbidden, numbers finite."""
@@ -30,14 +32,62 @@ def load_settings(text: str, *, model: type[S], source: str, overrides: Sequence
 
 
 def parse_yaml(text: str, *, source: str) -> dict[str, object]:
-    """Return the mapping in a YAML text."""
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: not YAML ({' '.join(str(error).split())})") from error
+    """Return the mapping in a YAML text; raises ConfigError when it is none or names a key twice."""
+    value = _yaml_value(text, source=source)
     if not isinstance(value, dict):
         raise ConfigError(f"{source}: a mapping of keys to values is needed")
     return value
+
+
+def _yaml_value(text: str, *, source: str) -> object:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        faults = _repeated_keys(node, source=source)
+        value = None if faults else yaml.safe_load(text)
+    except RecursionError as error:
+        raise ConfigError(f"{source}: nested too deep to be read") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: not YAML ({' '.join(str(error).split())})") from error
+    except (ValueError, LookupError, AttributeError) as error:
+        # so PyYAML ends on a date, a number or a tag whose text does not fit
+        raise ConfigError(f"{source}: not YAML (a value does not fit its type: {error})") from error
+    if faults:
+        raise ConfigError(join_faults(faults))
+    return value
+
+
+def _repeated_keys(root: yaml.Node | None, *, source: str) -> list[str]:
+    """Return the keys that one mapping below `root` holds twice; PyYAML would take the last in silence."""
+    faults: list[tuple[int, str]] = []
+    seen: set[int] = set()
+    waiting = [root] if root is not None else []
+    while waiting:
+        node = waiting.pop()
+        # an alias gives the same node again, also inside of itself
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            faults += _repeated_in(node)
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return [f"{source}:{line}: {words}" for line, words in sorted(faults)]
+
+
+def _repeated_in(mapping: yaml.MappingNode) -> list[tuple[int, str]]:
+    lines: dict[tuple[str, str], int] = {}
+    faults = []
+    for key, _ in mapping.value:
+        # of other keys PyYAML itself says that they cannot be one; "<<" merges, as often as it stands there
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE_TAG:
+            continue
+        line = key.start_mark.line + 1
+        first = lines.get((key.tag, key.value))
+        if first is not None:
+            faults.append((line, f"the key '{key.value}' stands on line {first} already, keep one of the two"))
+        lines.setdefault((key.tag, key.value), line)
+    return faults
 
 
 def with_overrides(values: Mapping[str, object], overrides: Iterable[str]) -> dict[str, object]:
@@ -47,10 +97,7 @@ def with_overrides(values: Mapping[str, object], overrides: Iterable[str]) -> di
         key, separator, text = override.partition("=")
         if not separator or not key:
             raise ConfigError(f"--set {override}: write it as key=value, for example --set reward.epochs=2")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {override}: the value is not YAML") from error
+        value = _yaml_value(text, source=f"--set {override}")
         result = _with_value(result, key.split("."), value, override=override)
     return result
 
