@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from steersman.modeling.chat import group_tokens
+from steersman.modeling.chat import Group, ResponseTokens, group_tokens
 from steersman.modeling.layers import all_states
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision
@@ -16,11 +16,16 @@ from steersman.protocols import Advance, Scored
 from steersman.records import text_to_messages
 from steersman.reward.train import predictions
 
+_MOST_RESPONSES = 16
+# The mask of a packed group has the square of so many entries.
+_MOST_PACKED_TOKENS = 8_192
+
 
 class RewardScorer:
     """A `Scorer`; `weights` turn the attributes `names` into one reward, `advance` counts rows.
 
-    Nothing is cut: a conversation longer than the model was trained on is scored whole.
+    Nothing is cut: a conversation longer than the model was trained on is scored whole. Memory grows with the square
+    of the longest conversation; `LimitedScorer` bounds that.
     """
 
     def __init__(
@@ -43,25 +48,50 @@ class RewardScorer:
 
         Raises ValueError when there are not as many responses as prompts.
         """
-        if len(prompts) != len(responses):
-            raise ValueError(f"{len(prompts)} prompts and {len(responses)} responses; one of each makes a row")
         outputs = np.zeros((len(prompts), len(self._names)), dtype=np.float32)
-        num_tokens = 0
-        for rows in _runs_of_one_prompt(prompts):
-            messages = text_to_messages(prompts[rows[0]])
-            group = group_tokens(self._tokenizer, messages, [responses[row] for row in rows])
+        first_row = num_tokens = 0
+        for group in self._groups(prompts, responses):
             packed = pack(group).to(self._model.device)
             with torch.inference_mode(), autocast(self._model.device, precision=self._precision):
                 states_TD = all_states(self._model, packed).float()
+            next_row = first_row + len(group.responses)
             with torch.inference_mode():
-                outputs[rows] = predictions(self._model, packed, states_TD).cpu().numpy()
+                outputs[first_row:next_row] = predictions(self._model, packed, states_TD).cpu().numpy()
             num_tokens += group.num_tokens
-            advance(len(rows))
+            advance(len(group.responses))
+            first_row = next_row
         return Scored(self._names, outputs, outputs @ self._weights, num_tokens)
 
+    def lengths(self, prompts: Sequence[str], responses: Sequence[str]) -> list[int]:
+        """Return the tokens of each prompt with its response, one per row, in order.
 
-def _runs_of_one_prompt(prompts: Sequence[str], *, longest: int = 16) -> Iterator[list[int]]:
+        Raises ValueError when there are not as many responses as prompts.
+        """
+        groups = self._groups(prompts, responses)
+        return [len(group.prefix) + len(response.ids) for group in groups for response in group.responses]
+
+    def _groups(self, prompts: Sequence[str], responses: Sequence[str]) -> Iterator[Group]:
+        if len(prompts) != len(responses):
+            raise ValueError(f"{len(prompts)} prompts and {len(responses)} responses; one of each makes a row")
+        for rows in _runs_of_one_prompt(prompts):
+            messages = text_to_messages(prompts[rows[0]])
+            yield from _parts(group_tokens(self._tokenizer, messages, [responses[row] for row in rows]))
+
+
+def _runs_of_one_prompt(prompts: Sequence[str]) -> Iterator[list[int]]:
     for _, run in groupby(range(len(prompts)), key=lambda row: prompts[row]):
         rows = list(run)
-        for start in range(0, len(rows), longest):
-            yield rows[start : start + longest]
+        for start in range(0, len(rows), _MOST_RESPONSES):
+            yield rows[start : start + _MOST_RESPONSES]
+
+
+def _parts(group: Group) -> Iterator[Group]:
+    """Yield the responses of `group`, in order, in groups of bounded length; one response always fits."""
+    taken: list[ResponseTokens] = []
+    for response in group.responses:
+        together = Group(group.prefix, (*taken, response))
+        if taken and together.num_tokens > _MOST_PACKED_TOKENS:
+            yield Group(group.prefix, tuple(taken))
+            taken = []
+        taken.append(response)
+    yield Group(group.prefix, tuple(taken))

@@ -140,12 +140,13 @@ def serve_reward(model: str, host: str, port: int) -> None:
     """
     from steersman.cli.server import bind
     from steersman.cli.server import serve as serve_app
-    from steersman.pipeline.scorers import open_scorer
+    from steersman.pipeline.scorers import limited, open_scorer
     from steersman.serving.app import create_app
+    from steersman.serving.bodies import MAX_TOKENS
 
     # a port in use is told before the model is loaded, which takes longer
     bind(host, port=port).close()
-    app = create_app(open_scorer(model).scorer, name=model)
+    app = create_app(limited(open_scorer(model), max_tokens=MAX_TOKENS), name=model, host=host)
     say(f"The reward model is at http://{host}:{port}/v1/score; Ctrl-C ends it.")
     serve_app(app, host=host, port=port)
 

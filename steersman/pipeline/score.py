@@ -5,8 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from steersman.errors import RunError
-from steersman.pipeline.scorers import open_scorer
+from steersman.backends.limits import ConversationTooLongError
+from steersman.errors import DataError, RunError
+from steersman.pipeline.scorers import limited, open_scorer
 from steersman.protocols import Progress, no_progress
 from steersman.store.files import read_rows, read_table, write_table
 from steersman.tables import PROMPTED_RESPONSES
@@ -15,15 +16,19 @@ from steersman.tables import PROMPTED_RESPONSES
 def run(model: str, data: Path, *, out: Path, progress: Progress = no_progress) -> dict[str, object]:
     """Write a scores table with one row per row of `data`, in order, and return `{"rows", "seconds", "tokens"}`.
 
-    Rows of one prompt that follow each other share its tokens. A `response_id` column is carried over.
+    Rows of one prompt that follow each other share its tokens. A `response_id` column is carried over. Raises
+    DataError, and writes nothing, when a conversation is longer than the model's context.
     """
     if out.is_dir():
         raise RunError(f"{out}: is a folder; --out names the scores file to write, for example scores.jsonl")
     began = time.monotonic()
     rows = read_table(data, table=PROMPTED_RESPONSES)
     opened = open_scorer(model)
-    with progress("score", rows.height, "row") as advance:
-        scored = opened.scorer.score(rows["prompt"].to_list(), rows["response"].to_list(), advance=advance)
+    try:
+        with progress("score", rows.height, "row") as advance:
+            scored = limited(opened).score(rows["prompt"].to_list(), rows["response"].to_list(), advance=advance)
+    except ConversationTooLongError as error:
+        raise DataError(f"{data}: {error}") from error
     columns: dict[str, object] = {"row": range(rows.height)}
     ids = _response_ids(data)
     if ids is not None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
+from steersman.backends.limits import ConversationTooLongError, LimitedScorer
 from steersman.backends.reward_scorer import RewardScorer
 from steersman.modeling.loading import load_classifier, load_tokenizer
 from steersman.pipeline.saving import save_model
@@ -52,6 +53,40 @@ def test_more_responses_than_fit_in_one_group_are_scored_alike(scorer: RewardSco
     together = scorer.score(["Why?"] * 19, responses, advance=lambda _: None)
     alone = [scorer.score(["Why?"], [each], advance=lambda _: None).outputs[0] for each in responses]
     assert together.outputs == pytest.approx(np.stack(alone), abs=1e-5)
+
+
+def test_long_responses_of_one_prompt_do_not_share_a_sequence(
+    scorer: RewardScorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = scorer.score(["Why?"] * 4, ["a" * 50, "b" * 50, "c" * 900, "d"], advance=lambda _: None)
+    # one token per byte: a response of 50 and what the template adds fit twice, 900 not at all
+    monkeypatch.setattr("steersman.backends.reward_scorer._MOST_PACKED_TOKENS", 300)
+    counts: list[int] = []
+    apart = scorer.score(["Why?"] * 4, ["a" * 50, "b" * 50, "c" * 900, "d"], advance=counts.append)
+    assert counts == [2, 1, 1]
+    assert apart.outputs == pytest.approx(together.outputs, abs=1e-5)
+
+
+def test_lengths_are_those_of_the_conversations_alone(scorer: RewardScorer) -> None:
+    alone = [score(scorer, [row]).num_tokens for row in range(len(PROMPTS))]
+    assert scorer.lengths(PROMPTS, RESPONSES) == alone
+
+
+def test_a_conversation_above_the_limit_is_named_and_nothing_is_scored(scorer: RewardScorer) -> None:
+    lengths = scorer.lengths(PROMPTS, RESPONSES)
+    limit = max(lengths) - 1
+    counts: list[int] = []
+    with pytest.raises(ConversationTooLongError) as caught:
+        LimitedScorer(scorer, max_tokens=limit).score(PROMPTS, RESPONSES, advance=counts.append)
+    row = lengths.index(max(lengths))
+    assert f"row {row} has {max(lengths)} tokens; a prompt and its response may have {limit}" in str(caught.value)
+    assert counts == []
+
+
+def test_within_the_limit_scores_are_the_same(scorer: RewardScorer) -> None:
+    limited = LimitedScorer(scorer, max_tokens=max(scorer.lengths(PROMPTS, RESPONSES)))
+    found = limited.score(PROMPTS, RESPONSES, advance=lambda _: None)
+    assert found.outputs == pytest.approx(score(scorer, [0, 1, 2, 3, 4]).outputs)
 
 
 def test_the_reward_is_the_weighted_sum_of_outputs(scorer: RewardScorer) -> None:

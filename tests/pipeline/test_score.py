@@ -6,8 +6,9 @@ import polars as pl
 import pytest
 from tiny_loop import rows_of
 
-from steersman.errors import PluginError, RunError
+from steersman.errors import DataError, PluginError, RunError
 from steersman.pipeline import score
+from steersman.pipeline.scorers import limited, open_scorer
 from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
 from steersman.store.files import write_jsonl
 
@@ -75,6 +76,26 @@ def test_a_policy_is_no_reward_model(finished_run: Path, tmp_path: Path) -> None
     with pytest.raises(PluginError, match="cannot be loaded with a classification head"):
         scored(str(finished_run / "align"), ROWS, folder=tmp_path)
     assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_a_conversation_longer_than_the_context_is_refused_by_its_row(model: str, tmp_path: Path) -> None:
+    # the tiny model reads 4096 tokens, one for each byte
+    long: dict[str, object] = {"prompt": "two?", "response": "x" * 4096}
+    with pytest.raises(DataError) as caught:
+        scored(model, [*ROWS, long], folder=tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"{tmp_path / 'rows.jsonl'}: row 3 has 4")
+    assert "a prompt and its response may have 4096 together" in said
+    assert "row 0 has" not in said
+    assert "\n" not in said
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_the_lower_of_context_and_limit_counts(model: str) -> None:
+    opened = open_scorer(model)
+    for limit, named in ((100, 100), (None, 4096), (1_000_000, 4096)):
+        with pytest.raises(DataError, match=f"may have {named} together"):
+            limited(opened, max_tokens=limit).score(["one?"], ["x" * 4096], advance=lambda _: None)
 
 
 def test_a_folder_as_out_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:

@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from steersman.backends.limits import LimitedScorer
 from steersman.errors import DataError
 from steersman.protocols import Advance, Scored
 from steersman.serving.app import create_app
-from steersman.serving.bodies import MAX_BODY_BYTES, MAX_ROWS
+from steersman.serving.bodies import MAX_BODY_BYTES, MAX_ROW_CHARACTERS, MAX_ROWS
+
+HOST = "127.0.0.1"
+ADDRESS = f"http://{HOST}:8100"
 
 
 class LengthScorer:
@@ -37,6 +41,13 @@ class LengthScorer:
         return Scored(("length", "prompt_length"), outputs, outputs.sum(axis=1), num_tokens=0, truncated=(0,))
 
 
+class LetterScorer(LengthScorer):
+    """Counts a letter as a token."""
+
+    def lengths(self, prompts: Sequence[str], responses: Sequence[str]) -> list[int]:
+        return [len(prompt) + len(response) for prompt, response in zip(prompts, responses, strict=True)]
+
+
 @pytest.fixture
 def scorer() -> LengthScorer:
     return LengthScorer()
@@ -44,7 +55,7 @@ def scorer() -> LengthScorer:
 
 @pytest.fixture
 def server(scorer: LengthScorer) -> TestClient:
-    return TestClient(create_app(scorer, name="length"))
+    return TestClient(create_app(scorer, name="length", host=HOST), base_url=ADDRESS)
 
 
 def row(prompt: object = "ab", response: object = "abc") -> dict[str, object]:
@@ -100,7 +111,72 @@ def test_too_many_rows_are_refused(server: TestClient, scorer: LengthScorer) -> 
 
 
 def test_too_many_bytes_are_refused(server: TestClient) -> None:
-    assert server.post("/v1/score", content=b" " * (MAX_BODY_BYTES + 1)).status_code == 413
+    headers = {"content-type": "application/json"}
+    assert server.post("/v1/score", content=b" " * (MAX_BODY_BYTES + 1), headers=headers).status_code == 413
+
+
+def test_too_long_a_row_is_refused_before_it_is_tokenised(server: TestClient, scorer: LengthScorer) -> None:
+    answer = server.post("/v1/score", json={"rows": [row(), row("a", "b" * MAX_ROW_CHARACTERS)]})
+    assert answer.status_code == 413
+    assert answer.json()["error"].endswith(f"characters; rows.1 has {MAX_ROW_CHARACTERS + 1}")
+    assert scorer.prompts == []
+
+
+def test_a_conversation_that_is_too_long_is_refused_and_nothing_is_scored() -> None:
+    scorer = LetterScorer()
+    server = TestClient(create_app(LimitedScorer(scorer, max_tokens=5), name="letters", host=HOST), base_url=ADDRESS)
+    answer = server.post("/v1/score", json={"rows": [row("ab", "abc"), row("ab", "abcd")]})
+    assert answer.status_code == 413
+    assert answer.json()["error"].startswith("row 1 has 6 tokens; a prompt and its response may have 5 together")
+    assert scorer.prompts == []
+    assert server.post("/v1/score", json={"rows": [row("ab", "abc")]}).status_code == 200
+
+
+@pytest.mark.parametrize("declared", ["text/plain", "application/x-www-form-urlencoded", "", None])
+def test_a_body_that_is_not_declared_as_json_is_refused(
+    server: TestClient, scorer: LengthScorer, declared: str | None
+) -> None:
+    headers = {} if declared is None else {"content-type": declared}
+    answer = server.post("/v1/score", content=b'{"rows": [{"prompt": "a", "response": "b"}]}', headers=headers)
+    assert answer.status_code == 415
+    assert "Content-Type: application/json" in answer.json()["error"]
+    assert scorer.prompts == []
+
+
+def test_the_character_set_may_be_declared_with_json(server: TestClient) -> None:
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    body = b'{"rows": [{"prompt": "a", "response": "b"}]}'
+    assert server.post("/v1/score", content=body, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/score", "/health"])
+@pytest.mark.parametrize(
+    "host", ["elsewhere.example", "elsewhere.example:8100", "127.0.0.1.elsewhere.example", "", "["]
+)
+def test_a_request_to_a_foreign_name_is_refused(server: TestClient, scorer: LengthScorer, path: str, host: str) -> None:
+    method, body = ("GET", None) if path == "/health" else ("POST", {"rows": [row()]})
+    answer = server.request(method, path, json=body, headers={"host": host})
+    assert answer.status_code == 421
+    assert "this server is 127.0.0.1" in answer.json()["error"]
+    assert scorer.prompts == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8100", "localhost", "LocalHost:9", "[::1]:8100", "[::1]"])
+def test_a_request_to_a_local_name_is_answered(server: TestClient, host: str) -> None:
+    assert server.get("/health", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("bound", "status"), [("box.example", 200), ("other.example", 421), ("0.0.0.0", 200), ("::", 200)]
+)
+def test_a_server_answers_to_the_name_it_listens_at(scorer: LengthScorer, bound: str, status: int) -> None:
+    server = TestClient(create_app(scorer, name="length", host=bound), base_url="http://Box.example:8100")
+    assert server.get("/health").status_code == status
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_there_are_no_pages_about_the_server(server: TestClient, path: str) -> None:
+    assert server.get(path).status_code == 404
 
 
 def test_what_the_scorer_refuses_is_told(server: TestClient) -> None:
@@ -109,7 +185,8 @@ def test_what_the_scorer_refuses_is_told(server: TestClient) -> None:
 
 
 def test_requests_at_once_are_scored_one_at_a_time(scorer: LengthScorer) -> None:
-    with TestClient(create_app(scorer, name="length")) as server, ThreadPoolExecutor(6) as pool:
+    app = create_app(scorer, name="length", host=HOST)
+    with TestClient(app, base_url=ADDRESS) as server, ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: server.post("/v1/score", json={"rows": [row()]}).status_code, range(12)))
     assert answers == [200] * 12
     assert scorer.most_running == 1
