@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from steersman.modeling.chat import render_prompt
+from steersman.modeling.chat import end_of_turn, render_prompt
 from steersman.modeling.sampling import decode_batch, to_generated
 from steersman.protocols import Advance, Generated, Sampling
 from steersman.records import Message
@@ -87,11 +87,11 @@ class TransformersGenerator:
         model, tokenizer = self._loaded
         texts = [render_prompt(tokenizer, messages, system=self._system) for messages in conversations]
         prompts = [cast("list[int]", tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
-        end = cast(int, tokenizer.eos_token_id)
+        ends = tuple(dict.fromkeys((end_of_turn(tokenizer), cast(int, tokenizer.eos_token_id))))
         generator = torch.Generator(device=model.device).manual_seed(seed)
-        ids = decode_batch(model, prompts, sampling=sampling, end_token=end, generator=generator, on_step=advance)
+        ids = decode_batch(model, prompts, sampling=sampling, end_tokens=ends, generator=generator, on_step=advance)
         return [
-            to_generated(str(tokenizer.decode(row, skip_special_tokens=True)), ids=row, end_token=end) for row in ids
+            to_generated(str(tokenizer.decode(row, skip_special_tokens=True)), ids=row, end_tokens=ends) for row in ids
         ]
 
 

@@ -1,7 +1,7 @@
 """Cache the frozen lower part of a model: hidden states of packed groups, kept as bfloat16 bits by content.
 
-The key holds the weights' hash, the split, the number format and the token ids, so that training runs of different
-objectives, seeds and heads share what they have in common and nothing else.
+The key holds the model's hash, the split, the number format, the token ids and the software that computes, so that
+training runs of different objectives, seeds and heads share what they have in common and nothing else.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+import transformers
 from transformers import PreTrainedModel
 
 from steersman.modeling.chat import Group
@@ -17,10 +18,11 @@ from steersman.modeling.packing import pack
 from steersman.protocols import ArrayStore
 
 
-def activation_key(group: Group, *, weights_sha256: str, num_lower: int, precision: str) -> str:
+def activation_key(group: Group, *, model_sha256: str, num_lower: int, precision: str) -> str:
     """Return the key of a group's lower activations."""
     ids = repr((group.prefix, [response.ids for response in group.responses]))
-    text = f"lower {weights_sha256} {num_lower} {precision} {ids}"
+    software = f"torch {torch.__version__} transformers {transformers.__version__}"
+    text = f"lower {model_sha256} {num_lower} {precision} {software} {ids}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

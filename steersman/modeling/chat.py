@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
-from steersman.errors import DataError
+from steersman.errors import DataError, PluginError
 from steersman.records import Message
 
 _ZERO_WIDTH_SPACE = "\u200b"
+_PROBE = "Steersman"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,24 @@ class Group:
         return len(self.prefix) + max(len(response.ids) for response in self.responses)
 
 
+def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    # added tokens are not all control tokens: some tokenizers add runs of spaces
+    template = str(tokenizer.chat_template)
+    added = tokenizer.added_tokens_decoder.items()
+    return {
+        number: token.content
+        for number, token in added
+        if token.content.strip() and (token.special or token.content in template)
+    }
+
+
 def without_forged_turns(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """Return `text` with a zero-width space inside each of the tokenizer's special tokens.
+    """Return `text` with a zero-width space inside each of the tokenizer's control tokens.
 
     Written out in a message they would be read as the real thing, and a user could end the turn and begin another.
     """
-    for token in sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True):
+    control = {*tokenizer.all_special_tokens, *_control_tokens(tokenizer).values()}
+    for token in sorted(control, key=len, reverse=True):
         if token in text:
             text = text.replace(token, f"{token[0]}{_ZERO_WIDTH_SPACE}{token[1:]}")
     return text
@@ -72,22 +85,39 @@ def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
     """Return the tokens of a prompt and its responses.
 
     The prefix and each response are tokenised apart, as generation does, so that all responses share one prefix.
-    Raises DataError when the template rewrites the prompt once it is answered (it is not prefix-stable).
+    Raises DataError when the template rewrites the prompt once it is answered (it is not prefix-stable), PluginError
+    when it closes a turn without a token of its own.
     """
-    prefix = render_prompt(tokenizer, messages)
+    prefix, end = render_prompt(tokenizer, messages), end_of_turn(tokenizer)
     found = []
     for response in responses:
         answered = _turns(tokenizer, [*messages, Message("assistant", response)])
         full = str(tokenizer.apply_chat_template(answered, tokenize=False))
         if not full.startswith(prefix):
             raise DataError("the chat template changes the prompt once it is answered; this template is not supported")
-        found.append(_response_tokens(tokenizer, full[len(prefix) :]))
+        found.append(_response_tokens(tokenizer, full[len(prefix) :], end=end))
     return Group(_encode(tokenizer, prefix), tuple(found))
 
 
-def _response_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> ResponseTokens:
+def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the token that the chat template closes an assistant's turn with; not always the tokenizer's eos.
+
+    Raises PluginError when the template closes a turn without a control token.
+    """
+    turns = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
+    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+    control = {*_control_tokens(tokenizer), tokenizer.eos_token_id}
+    after = _encode(tokenizer, text[text.rindex(_PROBE) + len(_PROBE) :])
+    found = next((token for token in after if token in control), None)
+    if found is None:
+        raise PluginError(
+            "the chat template ends an answer without an end-of-turn token; this template is not supported"
+        )
+    return found
+
+
+def _response_tokens(tokenizer: PreTrainedTokenizerBase, text: str, *, end: int) -> ResponseTokens:
     ids = _encode(tokenizer, text)
-    end = tokenizer.eos_token_id
     reverse = ids[::-1]
     num_after = reverse.index(end) if end in reverse else 0
     return ResponseTokens(ids, len(ids) - num_after)

@@ -25,7 +25,10 @@ from transformers.utils import logging as transformers_logging
 
 from steersman.errors import PluginError
 from steersman.modeling.precision import placed
+from steersman.modeling.support import check_attention
 
+CONFIG_FILE = "config.json"
+WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
 _HEAD_WEIGHT = "score.weight"
 # ChatML, the public format of many chat models: every turn between <|im_start|>role and <|im_end|>.
@@ -57,9 +60,9 @@ def check_model_folder(folder: Path) -> None:
     """Raise PluginError when `folder` lacks the config, the weights or the tokenizer of a transformers model."""
     if not folder.is_dir():
         raise PluginError(f"{folder}: no such model folder")
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG_FILE).is_file():
         raise PluginError(f"{folder}: no config.json, so this is not a transformers model folder")
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+    if not any(any(folder.glob(pattern)) for pattern in WEIGHT_FILES):
         raise PluginError(f"{folder}: no weights (*.safetensors); download the whole model folder")
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise PluginError(f"{folder}: the model has no tokenizer; save it there with tokenizer.save_pretrained(folder)")
@@ -81,8 +84,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
-    """Return the causal language model in `folder`, in evaluation mode."""
+    """Return the causal language model in `folder`, in evaluation mode; PluginError where it is not supported."""
     model = _with_weights(folder, AutoModelForCausalLM, kind="as a causal language model", dtype=dtype)
+    check_attention(model)
     return placed(model, device)
 
 
@@ -103,6 +107,7 @@ def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype
         raise PluginError(
             f"{folder}: {type(model).__name__} has no linear 'score' head without bias; not supported yet"
         )
+    check_attention(model)
     if num_outputs is not None:
         torch.nn.init.zeros_(head.weight)
     return model

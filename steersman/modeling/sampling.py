@@ -2,46 +2,16 @@
 
 Two things make transformers' `generate` slow on a CPU: growing the cache copies it at every token, and top-p sorts
 the whole vocabulary. Here the cache is allocated once and top-p works on the top-k tokens only.
-Shapes: B batch, V vocabulary, L cache length, K key-value heads.
+Shapes: B batch, V vocabulary, L cache length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import torch
-from transformers import AttentionInterface, PreTrainedModel, StaticCache
+from transformers import PreTrainedModel, StaticCache
 
+from steersman.modeling.attention import grouped_attention
 from steersman.protocols import Generated, Sampling
-
-_GROUPED = "steersman_grouped"
-
-
-def grouped_attention(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    **_: object,
-) -> tuple[torch.Tensor, None]:
-    """Return attention outputs (B, Q, heads, D) with queries grouped by their key-value head.
-
-    Grouping turns repeated keys into one matrix product per key-value head; the mask is additive, (B, 1, Q, L).
-    """
-    batch, heads, length, width = query.shape
-    kv_heads = key.shape[1]
-    scale = width**-0.5 if scaling is None else scaling
-    grouped = query.reshape(batch, kv_heads, heads // kv_heads * length, width) * scale
-    scores = (grouped @ key.transpose(-1, -2)).view(batch, kv_heads, heads // kv_heads, length, -1)
-    if attention_mask is not None:
-        scores = scores + attention_mask[:, :, None, :, : scores.shape[-1]]
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(value.dtype)
-    outputs = weights.view(batch, kv_heads, heads // kv_heads * length, -1) @ value
-    return outputs.view(batch, heads, length, width).transpose(1, 2).contiguous(), None
-
-
-AttentionInterface.register(_GROUPED, grouped_attention)
 
 
 def draw_tokens(logits_BV: torch.Tensor, *, sampling: Sampling, generator: torch.Generator) -> torch.Tensor:
@@ -64,24 +34,25 @@ def decode_batch(
     prompts: Sequence[Sequence[int]],
     *,
     sampling: Sampling,
-    end_token: int,
+    end_tokens: Sequence[int],
     generator: torch.Generator,
     on_step: Callable[[int], None],
 ) -> list[list[int]]:
-    """Return the new token ids of each prompt; an `end_token` closes the response and is kept as its last id.
+    """Return the new token ids of each prompt; one of `end_tokens` closes the response and is kept as its last id.
 
     `on_step` is called after each position with the tokens it settled: one per open response, and all that remain of
     a response that ended there. They add up to `max_new_tokens` per prompt.
     """
-    ids_BT, is_real_BT = _left_padded(prompts, pad=end_token, device=model.device)
+    ids_BT, is_real_BT = _left_padded(prompts, pad=end_tokens[0], device=model.device)
     length = ids_BT.shape[1] + sampling.max_new_tokens
     cache = StaticCache(config=model.config, max_cache_len=length)
     is_seen = torch.zeros(len(prompts), length, dtype=torch.bool, device=model.device)
     is_seen[:, : ids_BT.shape[1]] = is_real_BT
     positions = (is_real_BT.cumsum(dim=-1) - 1).clamp(min=0)
+    ends = torch.tensor(list(end_tokens), device=model.device)
     found: list[list[int]] = [[] for _ in prompts]
     is_open = torch.ones(len(prompts), dtype=torch.bool, device=model.device)
-    with _grouped(model):
+    with grouped_attention(model):
         start = 0
         for left in reversed(range(sampling.max_new_tokens)):
             logits = model(
@@ -94,7 +65,7 @@ def decode_batch(
             ).logits[:, -1]
             drawn = draw_tokens(logits, sampling=sampling, generator=generator)
             _append(found, drawn, is_open)
-            ended = is_open & (drawn == end_token)
+            ended = is_open & torch.isin(drawn, ends)
             on_step(int(is_open.sum()) + left * int(ended.sum()))
             is_open = is_open & ~ended
             if not left or not bool(is_open.any()):
@@ -103,16 +74,6 @@ def decode_batch(
             is_seen[:, start] = True
             ids_BT, positions = drawn[:, None], positions[:, -1:] + 1
     return found
-
-
-@contextmanager
-def _grouped(model: PreTrainedModel) -> Iterator[None]:
-    attention = model.config._attn_implementation
-    model.set_attn_implementation(_GROUPED)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(attention)
 
 
 def _left_padded(
@@ -141,6 +102,6 @@ def _append(found: list[list[int]], drawn_B: torch.Tensor, is_open_B: torch.Tens
             found[row].append(token)
 
 
-def to_generated(text: str, *, ids: Sequence[int], end_token: int) -> Generated:
+def to_generated(text: str, *, ids: Sequence[int], end_tokens: Sequence[int]) -> Generated:
     """Return the record of a response from its decoded text and ids."""
-    return Generated(text.strip(), len(ids), bool(ids) and ids[-1] == end_token)
+    return Generated(text.strip(), len(ids), bool(ids) and ids[-1] in end_tokens)

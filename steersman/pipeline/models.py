@@ -6,7 +6,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from steersman.modeling.loading import convert_gguf, write_tiny_model
+from steersman.errors import PluginError
+from steersman.modeling.loading import CONFIG_FILE, WEIGHT_FILES, convert_gguf, write_tiny_model
 from steersman.pipeline.saving import explained_weight_errors
 from steersman.sources.models import TINY_RANDOM, FoundModel, find_model
 from steersman.store.cache import cache_folder
@@ -15,7 +16,6 @@ from steersman.store.lineage import LINEAGE_FILE, Ancestor, read_lineage
 from steersman.store.runs import CHECKPOINT_FOLDER
 
 _TINY_SEED = 0
-_WEIGHTS = "*.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,12 @@ def _made(name: str, found: FoundModel) -> Path:
     return folder
 
 
-def weights_sha256(model: ModelFolder) -> str:
-    """Return one hash over the weight files of a model."""
-    return " ".join(sha256_file(file) for file in sorted(model.folder.glob(_WEIGHTS)))
+def model_sha256(folder: Path) -> str:
+    """Return one hash over what decides a model's outputs: its weights and its config.json.
+
+    Raises PluginError when the folder holds no weights.
+    """
+    weights = sorted(file for pattern in WEIGHT_FILES for file in folder.glob(pattern))
+    if not weights:
+        raise PluginError(f"{folder}: no weights; download the whole model folder")
+    return " ".join(sha256_file(file) for file in [folder / CONFIG_FILE, *weights])

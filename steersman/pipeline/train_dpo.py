@@ -12,6 +12,7 @@ from steersman.engine.fit import FitResult, Schedule
 from steersman.errors import DataError
 from steersman.modeling.loading import load_policy, load_tokenizer
 from steersman.modeling.precision import default_device
+from steersman.modeling.support import check_logprobs
 from steersman.modeling.tuning import merged
 from steersman.pipeline.examples import read_pairs
 from steersman.pipeline.lineages import inherited
@@ -106,13 +107,15 @@ def _fit(
     align = settings.align
     torch.manual_seed(settings.seed)  # for the adapters' first weights
     num_training, num_validation = len(training.chosen), len(validation.chosen)
+    groups = [*training.tokens.groups, *validation.tokens.groups]
     states, trained = prepare_states(
         lambda dtype: load_policy(base.folder, dtype=dtype, device=default_device()),
-        [*training.tokens.groups, *validation.tokens.groups],
+        groups,
         base=base,
         tune=align.tune,
         progress=progress,
     )
+    check_logprobs(states.model, min(groups, key=lambda group: group.num_tokens))
     pairs = PreferencePairs(states, [*training.chosen, *validation.chosen], num_training)
     total = num_training * (1 + align.optimiser.epochs) + num_validation
     with progress("align", total, "pair") as advance:

@@ -15,8 +15,9 @@ from steersman.modeling.layers import check_split
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision, default_device, fast_precision, placed, torch_dtype
 from steersman.modeling.states import TrainingStates
+from steersman.modeling.support import check_packing
 from steersman.modeling.tuning import make_trainable, num_frozen_layers
-from steersman.pipeline.models import ModelFolder, weights_sha256
+from steersman.pipeline.models import ModelFolder, model_sha256
 from steersman.protocols import Progress
 from steersman.records import text_to_messages
 from steersman.store.arrays import FolderArrayStore
@@ -67,14 +68,16 @@ def prepare_states(
     """
     device, precision = _device_and_precision()
     model = placed(load(torch.float32), device)
+    shortest = min(groups, key=lambda group: group.num_tokens)
+    check_packing(model, shortest)
     num_lower = num_frozen_layers(model, tune=tune)
     store = FolderArrayStore(cache_folder() / "activations")
     keys: list[str] = []
     if num_lower:
-        check_split(model, pack(min(groups, key=lambda group: group.num_tokens)).to(device), num_lower=num_lower)
-        sha256 = weights_sha256(base)
+        check_split(model, pack(shortest).to(device), num_lower=num_lower)
+        sha256 = model_sha256(base.folder)
         keys = [
-            activation_key(group, weights_sha256=sha256, num_lower=num_lower, precision=precision) for group in groups
+            activation_key(group, model_sha256=sha256, num_lower=num_lower, precision=precision) for group in groups
         ]
         with progress("activations", sum(group.num_tokens for group in groups), "token") as advance:
             cache_lower(

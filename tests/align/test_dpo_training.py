@@ -100,7 +100,7 @@ def test_training_on_cached_activations_moves_the_upper_layers_only(
     policy: PreTrainedModel, groups: list[Group], tmp_path: Path
 ) -> None:
     store = FolderArrayStore(tmp_path)
-    keys = [activation_key(group, weights_sha256="w", num_lower=1, precision="float32") for group in groups]
+    keys = [activation_key(group, model_sha256="w", num_lower=1, precision="float32") for group in groups]
     cache_lower(lambda: policy, groups, keys=keys, num_lower=1, store=store, advance=lambda _: None)
     pairs = PreferencePairs(TrainingStates(policy, groups, keys, 1, store, "float32"), CHOSEN, NUM_TRAINING)
     make_trainable(policy, tune=TuneSettings(mode="upper", layers=1))

@@ -47,7 +47,7 @@ class Loader:
 
 
 def key(group: Group, *, weights: str = "w", num_lower: int = 1, precision: str = "float32") -> str:
-    return activation_key(group, weights_sha256=weights, num_lower=num_lower, precision=precision)
+    return activation_key(group, model_sha256=weights, num_lower=num_lower, precision=precision)
 
 
 def fill(store: FolderArrayStore, load: Loader, groups: Sequence[Group]) -> int:

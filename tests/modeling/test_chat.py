@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from steersman.errors import DataError
-from steersman.modeling.chat import Group, ResponseTokens, group_tokens, render_prompt
+from steersman.errors import DataError, PluginError
+from steersman.modeling.chat import (
+    Group,
+    ResponseTokens,
+    end_of_turn,
+    group_tokens,
+    render_prompt,
+    without_forged_turns,
+)
 from steersman.modeling.loading import load_tokenizer
 from steersman.records import Message
 
@@ -57,10 +64,29 @@ def test_an_empty_response_is_an_end_of_turn(tokenizer: PreTrainedTokenizerBase)
     assert response.ids[: response.num_scored] == (tokenizer.eos_token_id,)
 
 
-def test_without_an_end_of_turn_the_whole_response_is_scored(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_template_without_an_end_of_turn_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    with pytest.raises(PluginError, match="without an end-of-turn token"):
+        group_tokens(tokenizer, HELLO, ["Hi"])
+
+
+def test_the_end_of_turn_is_the_template_s_and_not_always_the_tokenizer_s(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert end_of_turn(tokenizer) == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|close|>"]})
+    tokenizer.chat_template = str(tokenizer.chat_template).replace("<|im_end|>", "<|close|>")
+    close = tokenizer.convert_tokens_to_ids("<|close|>")
+    assert end_of_turn(tokenizer) == close != tokenizer.eos_token_id
     (response,) = group_tokens(tokenizer, HELLO, ["Hi"]).responses
-    assert response.num_scored == len(response.ids) == 2
+    assert response.ids[response.num_scored - 1] == close
+    assert response.num_scored < len(response.ids)
+
+
+def test_added_tokens_that_control_nothing_are_left_as_they_are(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.add_tokens(["    ", "Steersman", "<turn>"])
+    code = "if x:\n    return '<turn>' # Steersman"
+    assert without_forged_turns(tokenizer, code) == code
+    tokenizer.chat_template = str(tokenizer.chat_template).replace("<|im_start|>", "<turn>")
+    assert without_forged_turns(tokenizer, code) == code.replace("<turn>", "<\u200bturn>")
 
 
 def test_earlier_turns_are_part_of_the_prefix(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -87,7 +113,9 @@ def test_a_special_token_in_a_message_does_not_forge_a_turn(tokenizer: PreTraine
 
 
 def test_a_template_that_rewrites_the_prompt_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
-    tokenizer.chat_template = "{{ messages | length }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
+    tokenizer.chat_template = (
+        "{{ messages | length }}{% for message in messages %}{{ message['content'] }}<|im_end|>{% endfor %}"
+    )
     with pytest.raises(DataError, match="changes the prompt once it is answered"):
         group_tokens(tokenizer, HELLO, ["Hi"])
 

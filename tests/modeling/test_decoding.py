@@ -42,7 +42,7 @@ def decode(
     generator = torch.Generator().manual_seed(seed)
     seen: list[int] = [] if counts is None else counts
     return decode_batch(
-        model, prompts, sampling=sampling, end_token=end_token, generator=generator, on_step=seen.append
+        model, prompts, sampling=sampling, end_tokens=[end_token], generator=generator, on_step=seen.append
     )
 
 
@@ -179,6 +179,6 @@ def test_a_drawn_batch_depends_on_its_seed_only() -> None:
 
 
 def test_a_response_is_finished_when_it_ends_with_the_end_token() -> None:
-    assert to_generated(" Hi \n", ids=[7, 8, 2], end_token=2) == Generated("Hi", 3, is_finished=True)
-    assert to_generated("Hi", ids=[2, 8], end_token=2) == Generated("Hi", 2, is_finished=False)
-    assert to_generated("", ids=[], end_token=2) == Generated("", 0, is_finished=False)
+    assert to_generated(" Hi \n", ids=[7, 8, 2], end_tokens=[5, 2]) == Generated("Hi", 3, is_finished=True)
+    assert to_generated("Hi", ids=[2, 8], end_tokens=[5, 2]) == Generated("Hi", 2, is_finished=False)
+    assert to_generated("", ids=[], end_tokens=[5, 2]) == Generated("", 0, is_finished=False)

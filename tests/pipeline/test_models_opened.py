@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import snapshot_download
 
 from steersman.errors import PluginError
-from steersman.pipeline.models import open_model, weights_sha256
+from steersman.pipeline.models import model_sha256, open_model
 from steersman.sources import models as sources
 from steersman.store.cache import CACHE_VARIABLE
 
@@ -29,7 +29,7 @@ def test_the_random_model_is_the_same_in_every_cache(tmp_path: Path, monkeypatch
     sums = []
     for name in ("one", "two"):
         monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / name))
-        sums.append(weights_sha256(open_model("tiny-random", role="responses")))
+        sums.append(model_sha256(open_model("tiny-random", role="responses").folder))
     assert sums[0] == sums[1]
 
 

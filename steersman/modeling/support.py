@@ -1,0 +1,68 @@
+"""Refuse models that our packed forward pass and our decoding would compute wrongly.
+
+Both hand the attention layers a mask of their own. That is right where every layer attends to all earlier tokens
+through PyTorch's scaled dot-product attention, and silently wrong elsewhere; hence these checks before any result.
+"""
+
+import torch
+from transformers import PreTrainedModel
+
+from steersman.errors import PluginError
+from steersman.modeling.chat import Group
+from steersman.modeling.layers import all_states
+from steersman.modeling.logprobs import response_logprobs
+from steersman.modeling.packing import pack
+
+_STATES_TOLERANCE = 1e-3
+_LOGPROB_TOLERANCE = 1e-3
+_SUPPORTED = "use a decoder with full attention in every layer, such as Llama, Qwen or SmolLM"
+
+
+def check_attention(model: PreTrainedModel) -> None:
+    """Raise PluginError unless every layer attends to all earlier tokens by scaled dot-product attention."""
+    name, config = type(model).__name__, model.config.get_text_config()
+    kinds = {*(getattr(config, "layer_types", None) or ["full_attention"])}
+    window = getattr(config, "sliding_window", None)
+    if kinds - {"full_attention"}:
+        raise PluginError(f"{name} has layers of kind {min(kinds - {'full_attention'})}; {_SUPPORTED}")
+    if window is not None and getattr(config, "layer_types", None) is None:
+        raise PluginError(f"{name} attends to the last {window} tokens only; {_SUPPORTED}")
+    if model.config._attn_implementation != "sdpa":
+        raise PluginError(f"{name} computes attention by {model.config._attn_implementation!r}; {_SUPPORTED}")
+
+
+@torch.no_grad()
+def check_packing(model: PreTrainedModel, group: Group) -> None:
+    """Raise PluginError unless a packed group has the hidden states its conversations have on their own.
+
+    Give a short group: it is run once packed and once for each response, and weights should be float32.
+    """
+    packed = pack(group).to(model.device)
+    states_TD = all_states(model, packed).float()
+    for response, start, end in zip(group.responses, packed.starts, packed.ends, strict=True):
+        ids = torch.tensor([[*group.prefix, *response.ids]], device=model.device)
+        alone_TD = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0].float()
+        together_TD = torch.cat([states_TD[: packed.prefix_length], states_TD[start:end]])
+        gap = ((together_TD - alone_TD).norm() / alone_TD.norm()).item()
+        if not gap < _STATES_TOLERANCE:
+            raise PluginError(
+                f"{type(model).__name__} computes other states for packed responses than for responses alone (they"
+                f" differ by {gap:.2g}); {_SUPPORTED}"
+            )
+
+
+@torch.no_grad()
+def check_logprobs(model: PreTrainedModel, group: Group) -> None:
+    """Raise PluginError unless a response's log-probability is the one the model's own forward pass gives."""
+    packed = pack(group).to(model.device)
+    ours_N = response_logprobs(model, all_states(model, packed), packed)
+    for response, ours in zip(group.responses, ours_N.tolist(), strict=True):
+        ids = torch.tensor([*group.prefix, *response.ids[: response.num_scored]], device=model.device)
+        logits_TV = model(input_ids=ids[None], use_cache=False).logits[0].float()
+        first = len(group.prefix)
+        plain = -torch.nn.functional.cross_entropy(logits_TV[first - 1 : -1], ids[first:], reduction="sum").item()
+        if not abs(ours - plain) <= _LOGPROB_TOLERANCE * max(1.0, abs(plain)):
+            raise PluginError(
+                f"{type(model).__name__} changes its logits after the output layer (log-probability {plain:.4g}, and"
+                f" {ours:.4g} without that), which is not supported; use another model"
+            )
