@@ -1,4 +1,6 @@
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -24,7 +26,9 @@ from steersman.store.database.content import (
 )
 from steersman.store.database.faults import AlreadyAnsweredError, UnknownLeaseError
 from steersman.store.database.leases import LeasedTask, claim, timestamp
+from steersman.store.database.origin import Origin, add_origin, read_origin
 from steersman.store.database.schema import METADATA, RATINGS, TASKS
+from steersman.store.lineage import Ancestor
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -131,6 +135,57 @@ def test_opening_a_database_of_another_version_is_refused(engine: Engine, tmp_pa
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(RunError, match="version 9999"):
         open_database(tmp_path / "site.sqlite")
+
+
+@pytest.mark.parametrize("journal_mode", ["delete", "wal"])
+@pytest.mark.parametrize("tables", ["places (name)", "alembic_version (version_num)"])
+def test_a_database_of_another_program_is_left_as_it_is(tmp_path: Path, tables: str, journal_mode: str) -> None:
+    path = tmp_path / "places.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA journal_mode={journal_mode}")
+        connection.execute(f"CREATE TABLE {tables}")
+        connection.execute(f"INSERT INTO {tables.split()[0]} VALUES ('0001')")
+        connection.commit()
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="not an annotation database"):
+        open_database(path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["places.sqlite"]
+
+
+def new_database_of_the_first_version(path: Path) -> None:
+    made = create_database(path)
+    with writing(made) as connection:
+        add_tasks(connection, [new_task("t1")], need=3)
+        add_annotator(connection, "ann", now=NOON)
+        connection.execute(text("DROP TABLE origin"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    give(made, "ann", taken(made, "ann").lease)
+    made.dispose()
+
+
+def test_a_database_of_an_older_version_is_brought_up_to_date_with_its_answers(tmp_path: Path) -> None:
+    path = tmp_path / "site.sqlite"
+    new_database_of_the_first_version(path)
+    found = open_database(path)
+    with reading(found) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        origin = read_origin(connection, name="site")
+    assert len(ratings(found)) == 2
+    found.dispose()
+    assert [(each.work, each.role, each.licence) for each in origin.ancestors] == [
+        ("site", "prompts", None),
+        ("model-one", "responses", "Apache-2.0"),
+        ("model-two", "responses", None),
+    ]
+
+
+def test_the_origin_of_the_tasks_comes_out_as_it_went_in(engine: Engine) -> None:
+    ancestors = (Ancestor("a", "data", "prompts", None, revision="r"), Ancestor("é", "model", "responses", "MIT"))
+    with writing(engine) as connection:
+        add_origin(connection, Origin(ancestors, {"prompts": "0"}, simulated=True))
+    with reading(engine) as connection:
+        assert read_origin(connection, name="other") == Origin(ancestors, {"prompts": "0"}, simulated=True)
 
 
 def test_a_token_finds_its_annotator_and_is_not_kept(engine: Engine, tmp_path: Path) -> None:

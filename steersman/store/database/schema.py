@@ -3,6 +3,8 @@
 Times are ISO 8601 texts in UTC with microseconds, so that they sort as they read. A task's `num_active` counts its
 leases in state `active`, `num_done` its answers that count; the check on their sum is the last guard against
 giving a task to too many annotators. `ratings` is append-only: triggers of the first migration refuse the rest.
+`origin` has one row, or none in a database that was made before there was such a table: its `ancestors` and `inputs`
+are JSON texts.
 """
 
 from sqlalchemy import (
@@ -112,3 +114,13 @@ RATINGS = Table(
     sqlite_autoincrement=True,
 )
 Index("ratings_of_task", RATINGS.c.task_id)
+
+ORIGIN = Table(
+    "origin",
+    METADATA,
+    Column("origin_id", Integer, primary_key=True),
+    Column("ancestors", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    CheckConstraint("origin_id = 1", name="origin_one_row"),
+)
