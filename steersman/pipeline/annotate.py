@@ -1,7 +1,7 @@
 """Make an annotation database from prompts and responses, and ratings from an annotation database."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -9,14 +9,26 @@ from typing import cast
 import polars as pl
 
 from steersman.annotation.escalation import FIRST_ANNOTATORS, MOST_ANNOTATORS
-from steersman.errors import ConfigError, DataError, join_faults
-from steersman.records import Message, Role, prompt_to_text
+from steersman.errors import ConfigError, DataError
+from steersman.pipeline.origins import tasks_origin
+from steersman.pipeline.pairing import Task, paired_tasks
+from steersman.pipeline.ratings_place import STAGE, check_place
 from steersman.store.database.connection import check_is_free, create_database, open_database, reading, writing
 from steersman.store.database.content import NewResponse, NewTask, add_annotator, add_tasks, read_ratings
-from steersman.store.files import read_table, renamed_when_whole, write_table
+from steersman.store.database.origin import Origin, add_origin, read_origin
+from steersman.store.files import jsonl_bytes, read_table, renamed_when_whole, sha256_file, write_table
+from steersman.store.lineage import (
+    Ancestor,
+    Lineage,
+    merge_ancestors,
+    software_versions,
+    source_commit,
+    write_lineage,
+)
 from steersman.tables import PROMPTS, RATINGS, RESPONSES, table_from_rows
 
-RESPONSES_PER_TASK = 2
+# the input that only a lineage of exported ratings records
+ANSWERS = "answers"
 
 
 def init(prompts: Path, responses: Path, *, out: Path, annotators: int) -> dict[str, object]:
@@ -27,10 +39,12 @@ def init(prompts: Path, responses: Path, *, out: Path, annotators: int) -> dict[
     if annotators < 1:
         raise ConfigError(f"annotators must be at least 1, got {annotators}; a task needs up to {MOST_ANNOTATORS}")
     prompts_table = read_table(prompts, table=PROMPTS)
-    made = tasks(prompts_table, read_table(responses, table=RESPONSES))
-    now = datetime.now(UTC)
+    try:
+        made = tasks(prompts_table, read_table(responses, table=RESPONSES))
+    except DataError as error:
+        raise DataError(f"{prompts} and {responses}: {error}") from error
     names = [f"annotator-{number:0{len(str(annotators))}d}" for number in range(1, annotators + 1)]
-    tokens = _fill(out, made, names=names, now=now)
+    tokens = _fill(out, made, origin=_origin(prompts, responses), names=names)
     notes = [f"a task may need {MOST_ANNOTATORS} annotators; some will stay unfinished with {annotators}"]
     return {
         "database": str(out),
@@ -42,36 +56,31 @@ def init(prompts: Path, responses: Path, *, out: Path, annotators: int) -> dict[
 
 
 def tasks(prompts: pl.DataFrame, responses: pl.DataFrame) -> list[NewTask]:
-    """Return one task per prompt of a PROMPTS table, in its order, with its two responses of a RESPONSES table.
+    """Return one task per kept prompt of a PROMPTS table, in its order, with its two responses of a RESPONSES table.
 
-    Prompts marked as not kept make no task. Raises DataError that names every prompt whose id is taken, whose
-    messages are no conversation or whose responses are not two different ones, and every response without a prompt.
+    Raises DataError as `paired_tasks` does.
     """
-    answers: dict[str, list[dict[str, object]]] = {}
-    for row in responses.to_dicts():
-        answers.setdefault(row["prompt_id"], []).append(row)
-    kept = prompts.filter(pl.col("kept").fill_null(value=True)).to_dicts()
-    faults = _table_faults(kept, answers=answers)
-    faults += [fault for row in kept for fault in _prompt_faults(row, answers=answers.get(row["prompt_id"], []))]
-    if faults:
-        raise DataError(f"{join_faults(faults)}. A task is a kept prompt with exactly two responses.")
-    if not kept:
-        raise DataError("the table of prompts keeps none; there is nothing to rate")
-    return [_new_task(row, answers=answers[row["prompt_id"]]) for row in kept]
+    return [_new_task(each) for each in paired_tasks(prompts, responses)]
 
 
 def export(database: Path, *, out: Path) -> dict[str, object]:
     """Write every rating of an annotation database as a ratings table, in order of submission.
 
     `created_at` is UTC; `seconds` runs from claim to answer of the whole task, the same in both its rows; flagged
-    tasks have no scores; surplus ratings, given when the task was already finished, are marked.
+    tasks have no scores; surplus ratings, given when the task was already finished, are marked. The lineage of prompts
+    and responses goes into the folder of `out`. Raises RunError when that holds the lineage of something else, or when
+    `out` is a file that no export wrote.
     """
+    others = check_place(out, is_own=_is_own)
     engine = open_database(database)
     try:
         with reading(engine) as connection:
             frame = table_from_rows(list(read_ratings(connection)), table=RATINGS, source=str(database))
+            origin = read_origin(connection, name=database.stem)
     finally:
         engine.dispose()
+    # the lineage goes first: an export that was interrupted can then be done again
+    write_lineage(out.parent, _lineage(frame, origin=origin, others=others, name=out.stem))
     write_table(out, frame)
     return {
         "ratings": frame.height,
@@ -83,12 +92,20 @@ def export(database: Path, *, out: Path) -> dict[str, object]:
     }
 
 
-def _fill(out: Path, made: Sequence[NewTask], *, names: Sequence[str], now: datetime) -> list[str]:
+def _origin(prompts: Path, responses: Path) -> Origin:
+    found = tasks_origin(prompts, responses)
+    inputs = {"prompts": sha256_file(prompts), "responses": sha256_file(responses)}
+    return Origin(found.ancestors, inputs, found.simulated)
+
+
+def _fill(out: Path, made: Sequence[NewTask], *, origin: Origin, names: Sequence[str]) -> list[str]:
     check_is_free(out)
+    now = datetime.now(UTC)
     with renamed_when_whole(out) as temporary:
         engine = create_database(temporary)
         try:
             with writing(engine) as connection:
+                add_origin(connection, origin)
                 add_tasks(connection, made, need=FIRST_ANNOTATORS)
                 return [add_annotator(connection, name, now=now) for name in names]
         finally:
@@ -96,38 +113,35 @@ def _fill(out: Path, made: Sequence[NewTask], *, names: Sequence[str], now: date
             engine.dispose()
 
 
-def _table_faults(kept: Sequence[Mapping[str, object]], *, answers: Mapping[str, object]) -> list[str]:
-    times = Counter(str(row["prompt_id"]) for row in kept)
-    repeated = [f"prompt {name!r}: {count} rows have this id" for name, count in times.items() if count > 1]
-    return repeated + [f"responses to {name!r}: no such prompt is kept" for name in answers if name not in times]
-
-
-def _prompt_faults(row: Mapping[str, object], *, answers: Sequence[Mapping[str, object]]) -> list[str]:
-    faults = []
-    if len(answers) != RESPONSES_PER_TASK:
-        faults.append(f"prompt {row['prompt_id']!r}: has {len(answers)} responses")
-    if len({answer["response_id"] for answer in answers}) < len(answers):
-        faults.append(f"prompt {row['prompt_id']!r}: its responses share an id")
-    try:
-        _prompt_text(row)
-    except ValueError as error:
-        faults.append(f"prompt {row['prompt_id']!r}: {error}")
-    return faults
-
-
-def _prompt_text(row: Mapping[str, object]) -> str:
-    turns = cast("list[dict[str, str]]", row["messages"])
-    return prompt_to_text([Message(cast("Role", turn["role"]), turn["content"]) for turn in turns])
-
-
-def _new_task(row: Mapping[str, object], *, answers: Sequence[Mapping[str, object]]) -> NewTask:
+def _new_task(task: Task) -> NewTask:
     first, second = (
         NewResponse(
-            response_id=str(answer["response_id"]),
-            response=str(answer["response"]),
-            generator=str(answer["generator"]),
-            generator_licence=cast("str | None", answer["generator_licence"]),
+            response_id=str(row["response_id"]),
+            response=str(row["response"]),
+            generator=str(row["generator"]),
+            generator_licence=cast("str | None", row["generator_licence"]),
         )
-        for answer in answers
+        for row in task.responses
     )
-    return NewTask(str(row["prompt_id"]), _prompt_text(row), (first, second))
+    return NewTask(task.task_id, task.prompt, (first, second))
+
+
+def _is_own(lineage: Lineage) -> bool:
+    return lineage.stage == STAGE and ANSWERS in lineage.inputs
+
+
+def _lineage(frame: pl.DataFrame, *, origin: Origin, others: tuple[Ancestor, ...], name: str) -> Lineage:
+    answers = hashlib.sha256(jsonl_bytes(frame.to_dicts())).hexdigest()
+    return Lineage(
+        name=name,
+        stage=STAGE,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        seed=None,
+        config_sha256="",
+        inputs={**origin.inputs, ANSWERS: answers},
+        ancestors=merge_ancestors([others, origin.ancestors]),
+        simulated=origin.simulated or bool(frame["simulated"].any()),
+        versions=software_versions(),
+        commit=source_commit(),
+    )

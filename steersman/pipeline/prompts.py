@@ -7,13 +7,13 @@ import polars as pl
 
 from steersman.config.sections import PromptsSettings
 from steersman.errors import DataError
-from steersman.pipeline.lineages import inherited
+from steersman.pipeline.lineages import Inheritance
+from steersman.pipeline.origins import prompt_sources, prompts_origin
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
 from steersman.prompts.sampling import hold_out, sample_prompts
 from steersman.prompts.statistics import prompt_statistics
 from steersman.sources.starter import starter_prompts
 from steersman.store.files import read_table, write_json, write_table
-from steersman.store.lineage import Ancestor
 from steersman.tables import PROMPTS
 
 STARTER = "starter"
@@ -37,7 +37,7 @@ def _file(source: str) -> Path:
 def _make(folder: Path, *, settings: PromptsSettings, seed: int) -> Product:
     pool = starter_prompts() if settings.source == STARTER else read_table(Path(settings.source), table=PROMPTS)
     rng = np.random.default_rng([seed, 0])
-    chosen = pool if settings.limit is None else sample_prompts(pool, count=settings.limit, rng=rng)
+    chosen = _kept(pool, settings) if settings.limit is None else sample_prompts(pool, count=settings.limit, rng=rng)
     kept, held_out = (
         hold_out(chosen, count=settings.held_out, rng=rng) if settings.held_out else (chosen, chosen.clear())
     )
@@ -45,14 +45,20 @@ def _make(folder: Path, *, settings: PromptsSettings, seed: int) -> Product:
     write_table(folder / HELD_OUT_FILE, held_out)
     write_json(folder / "statistics.json", prompt_statistics(chosen).to_dicts())
     result = {"prompts": kept.height, "held_out": held_out.height, "topics": chosen["topic"].n_unique()}
-    return Product(result, _ancestors(chosen, settings=settings), simulated=False)
+    origin = _origin(chosen, settings=settings)
+    return Product(result, origin.ancestors, origin.simulated)
 
 
-def _ancestors(prompts: pl.DataFrame, *, settings: PromptsSettings) -> tuple[Ancestor, ...]:
-    named = prompts.select("source", "licence").unique(maintain_order=True).rows()
-    ancestors = tuple(Ancestor(source, "data", "prompts", licence) for source, licence in named)
+def _kept(pool: pl.DataFrame, settings: PromptsSettings) -> pl.DataFrame:
+    kept = pool.filter(pl.col("kept").fill_null(value=True))
+    if kept.is_empty():
+        raise DataError(
+            f"{settings.source}: all {pool.height} prompts are marked as not kept; nothing is left to answer"
+        )
+    return kept
+
+
+def _origin(prompts: pl.DataFrame, *, settings: PromptsSettings) -> Inheritance:
     if settings.source == STARTER:
-        return ancestors
-    found = inherited([Path(settings.source)], role="prompts")
-    # a table without a lineage beside it speaks for itself, row by row
-    return tuple(dict.fromkeys([*ancestors, *(each for each in found.ancestors if each.licence is not None)]))
+        return Inheritance(prompt_sources(prompts), simulated=False)
+    return prompts_origin(Path(settings.source), prompts)

@@ -9,10 +9,10 @@ import polars as pl
 from steersman.annotation.crowd import simulate_ratings
 from steersman.config.sections import CrowdSettings
 from steersman.errors import DataError, join_faults
-from steersman.pipeline.lineages import inherited
+from steersman.pipeline.origins import tasks_origin
+from steersman.pipeline.pairing import RESPONSES_PER_TASK, paired_tasks
 from steersman.pipeline.simulate import CROWD_ANCESTOR
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
-from steersman.records import Message, prompt_to_text
 from steersman.store.files import read_table, write_table
 from steersman.store.lineage import merge_ancestors
 from steersman.tables import PROMPTS, RESPONSES
@@ -30,9 +30,9 @@ def _make(folder: Path, prompts: Path, responses: Path, *, crowd: CrowdSettings,
     tasks = read_tasks(prompts, responses)
     ratings = simulate_ratings(tasks, crowd=crowd, rng=np.random.default_rng([seed, 4]))
     write_table(folder / RATINGS_FILE, ratings)
-    origin = inherited([prompts, responses], role="responses")
+    origin = tasks_origin(prompts, responses)
     result = {
-        "tasks": tasks.height // 2,
+        "tasks": tasks.height // RESPONSES_PER_TASK,
         "ratings": ratings.height,
         "annotators": ratings["annotator"].n_unique(),
         "simulated": True,
@@ -41,34 +41,49 @@ def _make(folder: Path, prompts: Path, responses: Path, *, crowd: CrowdSettings,
 
 
 def read_tasks(prompts: Path, responses: Path) -> pl.DataFrame:
-    """Return two rows per prompt: task_id, prompt (text form), response_id, response, position, is_finished.
+    """Return two rows per kept prompt: task_id, prompt (text form), response_id, response, position, is_finished.
 
-    Raises DataError where a prompt has not exactly two responses or a response has no prompt.
+    Raises DataError that names every row whose `sampling` is no JSON object, else as `paired_tasks` does.
     """
     asked, given = read_table(prompts, table=PROMPTS), read_table(responses, table=RESPONSES)
-    texts = {
-        row["prompt_id"]: prompt_to_text([Message(turn["role"], turn["content"]) for turn in row["messages"]])
-        for row in asked.iter_rows(named=True)
-    }
-    counts = dict(given.group_by("prompt_id").len().rows())
-    faults = [f"prompt {each!r} has {counts.get(each, 0)} responses, not 2" for each in texts if counts.get(each) != 2]
-    faults += [f"responses answer prompt {each!r}, which is not there" for each in sorted(set(counts) - set(texts))]
+    faults = _sampling_faults(given)
     if faults:
         raise DataError(f"{responses}: {join_faults(faults)}")
-    place = {prompt_id: number for number, prompt_id in enumerate(texts)}
-    ordered = given.with_columns(place=pl.col("prompt_id").replace_strict(place)).sort("place", maintain_order=True)
+    try:
+        tasks = paired_tasks(asked, given)
+    except DataError as error:
+        raise DataError(f"{prompts} and {responses}: {error}") from error
+    rows = [row for task in tasks for row in task.responses]
+    texts = [(task.task_id, task.prompt) for task in tasks for _ in task.responses]
     return pl.DataFrame(
         {
-            "task_id": ordered["prompt_id"],
-            "prompt": [texts[prompt_id] for prompt_id in ordered["prompt_id"]],
-            "response_id": ordered["response_id"],
-            "response": ordered["response"],
-            "position": np.tile([0, 1], len(texts)),
-            "is_finished": [_is_finished(text) for text in ordered["sampling"]],
+            "task_id": [task_id for task_id, _ in texts],
+            "prompt": [prompt for _, prompt in texts],
+            "response_id": [row["response_id"] for row in rows],
+            "response": [row["response"] for row in rows],
+            "position": np.tile(np.arange(RESPONSES_PER_TASK), len(tasks)),
+            "is_finished": [_is_finished(row["sampling"]) is True for row in rows],
         }
     )
 
 
-def _is_finished(sampling: str | None) -> bool:
-    # responses written by people or imported carry no sampling; they ended by themselves
-    return bool(json.loads(sampling).get("is_finished", True)) if sampling else True
+def _sampling_faults(responses: pl.DataFrame) -> list[str]:
+    return [
+        f"row {number}: 'sampling' of response {row['response_id']!r} must be a JSON object as text, in which "
+        f"'is_finished' is true or false, got {row['sampling'][:40]!r}"
+        for number, row in enumerate(responses.iter_rows(named=True), start=1)
+        if _is_finished(row["sampling"]) is None
+    ]
+
+
+def _is_finished(sampling: object) -> bool | None:
+    """Return whether a response ended by itself, None where `sampling` cannot be read."""
+    if not sampling:
+        # responses written by people or imported carry no sampling; they ended by themselves
+        return True
+    try:
+        value = json.loads(str(sampling))
+    except (ValueError, RecursionError):
+        return None
+    found = value.get("is_finished", True) if isinstance(value, dict) else None
+    return found if isinstance(found, bool) else None

@@ -11,20 +11,19 @@ import polars as pl
 from steersman.annotation.crowd import simulate_ratings
 from steersman.config.loading import dump_settings
 from steersman.config.sections import CrowdSettings
-from steersman.errors import RunError
+from steersman.pipeline.ratings_place import STAGE, check_place
 from steersman.store.files import jsonl_bytes, write_table
 from steersman.store.lineage import (
-    LINEAGE_FILE,
     Ancestor,
     Lineage,
     merge_ancestors,
-    read_lineage,
     software_versions,
     source_commit,
     write_lineage,
 )
 
-STAGE = "ratings"
+# the input that only a lineage of this verb records
+TASKS = "tasks"
 # `work` is the name by which the licence ledger knows it
 CROWD_ANCESTOR = Ancestor(
     work="steersman-simulated-crowd", kind="annotators", role="ratings", licence=None, simulated=True
@@ -36,11 +35,11 @@ def run(
 ) -> dict[str, object]:
     """Write simulated ratings of `tasks` to the file `out`, its lineage beside it, and return what was made.
 
-    The ratings are the same for the same tasks, settings and seed. Raises RunError when `out` is a folder or lies
-    beside the lineage of something else, DataError as `simulate_ratings` does.
+    The ratings are the same for the same tasks, settings and seed. Raises RunError when `out` is a folder, lies beside
+    the lineage of something else or is a file that this verb did not write, DataError as `simulate_ratings` does.
     """
     started = monotonic()
-    _refuse_foreign(out)
+    others = check_place(out, is_own=_is_own)
     ratings = simulate_ratings(tasks, crowd=crowd, rng=np.random.default_rng(seed))
     lineage = Lineage(
         name=out.stem,
@@ -49,8 +48,8 @@ def run(
         seconds=round(monotonic() - started, 3),
         seed=seed,
         config_sha256=hashlib.sha256(dump_settings(crowd).encode()).hexdigest(),
-        inputs={"tasks": hashlib.sha256(jsonl_bytes(tasks.to_dicts())).hexdigest()},
-        ancestors=merge_ancestors([ancestors, (CROWD_ANCESTOR,)]),
+        inputs={TASKS: hashlib.sha256(jsonl_bytes(tasks.to_dicts())).hexdigest()},
+        ancestors=merge_ancestors([others, ancestors, (CROWD_ANCESTOR,)]),
         simulated=True,
         versions=software_versions(),
         commit=source_commit(),
@@ -61,11 +60,8 @@ def run(
     return _summary(ratings)
 
 
-def _refuse_foreign(out: Path) -> None:
-    if out.is_dir():
-        raise RunError(f"{out}: is a folder; --out names the ratings file to write, for example ratings.jsonl")
-    if (out.parent / LINEAGE_FILE).exists() and read_lineage(out.parent).stage != STAGE:
-        raise RunError(f"{out.parent}: holds the lineage of something else; give the ratings a folder of their own")
+def _is_own(lineage: Lineage) -> bool:
+    return lineage.stage == STAGE and lineage.simulated and TASKS in lineage.inputs
 
 
 def _summary(ratings: pl.DataFrame) -> dict[str, object]:

@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -11,7 +13,7 @@ from steersman.errors import DataError, RunError
 from steersman.pipeline import agreement, clean, simulate
 from steersman.records import ATTRIBUTES
 from steersman.store.files import read_table, sha256_file, write_jsonl, write_table
-from steersman.store.lineage import Ancestor, read_lineage
+from steersman.store.lineage import Ancestor, read_lineage, write_lineage
 from steersman.tables import DISAGREEMENTS, EXAMPLES, RATINGS
 
 RULES = CleanSettings.model_validate({})
@@ -108,6 +110,42 @@ def test_a_folder_of_other_files_is_not_replaced(ratings_file: Path, tmp_path: P
         clean.run(ratings_file, out=tmp_path, rules=RULES, seed=0)
     with pytest.raises(RunError, match="holds the ratings themselves"):
         clean.run(ratings_file, out=ratings_file.parent, rules=RULES, seed=0)
+
+
+@pytest.mark.parametrize("name", [".git/config", ".gitattributes", "NOTES.md", "disagreements/mine", "done"])
+def test_what_was_added_to_an_earlier_result_is_not_lost(ratings_file: Path, tmp_path: Path, name: str) -> None:
+    added = tmp_path / "clean" / name
+    clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0)
+    added.parent.mkdir(exist_ok=True)
+    added.write_text("mine", encoding="utf-8")
+    with pytest.raises(RunError, match=f"did not write .*{added.name}"):
+        clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0)
+    assert added.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_of_the_same_names_without_a_lineage_of_ours_is_not_replaced(
+    ratings_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text("mine", encoding="utf-8")
+    with pytest.raises(RunError, match=r"did not write \(README.md\)"):
+        clean.run(ratings_file, out=tmp_path, rules=RULES, seed=0)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_that_another_verb_locked_is_replaced(ratings_file: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0)
+        (tmp_path / "clean" / ".lock").touch()
+
+
+@pytest.mark.parametrize("is_dangling", [True, False])
+def test_a_link_is_not_replaced(ratings_file: Path, tmp_path: Path, is_dangling: bool) -> None:
+    if not is_dangling:
+        clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0)
+    (tmp_path / "link").symlink_to(tmp_path / "clean")
+    with pytest.raises(RunError, match="is a link"):
+        clean.run(ratings_file, out=tmp_path / "link", rules=RULES, seed=0)
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_nothing_is_written_when_no_task_is_left(ratings_file: Path, tmp_path: Path) -> None:
@@ -219,6 +257,31 @@ def test_faults_of_a_file_are_named_by_line(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('not json\n{"helpfulness": 7}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"bad.jsonl:1: not JSON.*bad.jsonl:2: no 'task_id'"):
         agreement.run(tmp_path / "bad.jsonl", rules=RULES, seed=0, rounds=50)
+
+
+def test_ratings_are_not_simulated_over_those_of_people(ratings_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "ratings.jsonl"
+    shutil.copy(ratings_file, out)
+    before = out.read_bytes()
+    with pytest.raises(RunError, match=r"ratings\.jsonl: already exists and may hold ratings of people"):
+        simulate.run(tasks(2), crowd=CROWD, seed=1, out=out)
+    write_lineage(tmp_path, replace(read_lineage(ratings_file.parent), simulated=False))
+    with pytest.raises(RunError, match="folder of their own"):
+        simulate.run(tasks(2), crowd=CROWD, seed=1, out=out)
+    assert out.read_bytes() == before
+    assert not read_lineage(tmp_path).simulated
+
+
+def test_simulated_ratings_take_the_place_of_simulated_ones(tmp_path: Path) -> None:
+    for number in (2, 3):
+        simulate.run(tasks(number), crowd=CROWD, seed=1, out=tmp_path / "ratings.jsonl")
+    assert read_table(tmp_path / "ratings.jsonl", table=RATINGS)["task_id"].n_unique() == 3
+
+
+def test_two_simulated_files_in_one_folder_share_a_lineage_of_both(tmp_path: Path) -> None:
+    simulate.run(tasks(2), crowd=CROWD, seed=1, out=tmp_path / "one.jsonl", ancestors=(PROMPTS,))
+    simulate.run(tasks(2), crowd=CROWD, seed=1, out=tmp_path / "two.jsonl")
+    assert PROMPTS in read_lineage(tmp_path).ancestors
 
 
 @pytest.mark.parametrize("line", ["[" * 100_000 + "]" * 100_000, '{"helpfulness": ' + "9" * 5000 + "}"])

@@ -59,8 +59,48 @@ def test_all_prompts_without_two_responses_are_named_at_once(tmp_path: Path) -> 
     paths = tables(tmp_path, prompts=[prompt("p", "one?"), prompt("q", "two?")], responses=answers)
     with pytest.raises(DataError) as caught:
         ratings.read_tasks(*paths)
-    for fault in ("prompt 'p' has 1 responses", "prompt 'q' has 3 responses", "answer prompt 'r', which is not there"):
-        assert fault in str(caught.value)
+    faults = ("prompt 'p': has 1 responses", "prompt 'q': has 3 responses", "responses to 'r': there is no such prompt")
+    assert all(fault in str(caught.value) for fault in faults)
+
+
+def test_prompts_that_are_no_conversation_are_named_at_once(tmp_path: Path) -> None:
+    system = prompt("p", "one?")
+    system["messages"] = [{"role": "system", "content": "be kind"}, {"role": "user", "content": "one?"}]
+    twice = prompt("q", "two?")
+    twice["messages"] = [{"role": "user", "content": "two?"}] * 2
+    answers = [response(name, letter) for name in "pq" for letter in "ab"]
+    paths = tables(tmp_path, prompts=[system, twice], responses=answers)
+    with pytest.raises(DataError, match=r"prompts.jsonl and .*prompt 'p': a prompt alternates.*prompt 'q': a prompt"):
+        ratings.read_tasks(*paths)
+
+
+@pytest.mark.parametrize("sampling", ["temperature=1", "[1]", "9" * 5000, "[" * 100_000, '{"is_finished": "no"}'])
+def test_sampling_that_is_no_object_is_named_with_its_row(tmp_path: Path, sampling: str) -> None:
+    answers = [response("p", "a"), response("p", "b", sampling=sampling)]
+    paths = tables(tmp_path, prompts=[prompt("p", "one?")], responses=answers)
+    with pytest.raises(DataError, match=r"responses.jsonl: row 2: 'sampling' of response 'p-b' must be a JSON object"):
+        ratings.read_tasks(*paths)
+
+
+def test_two_responses_of_one_id_are_named(tmp_path: Path) -> None:
+    paths = tables(tmp_path, prompts=[prompt("p", "one?")], responses=[response("p", "a")] * 2)
+    with pytest.raises(DataError, match="prompt 'p': its responses share an id"):
+        ratings.read_tasks(*paths)
+
+
+def test_a_prompt_that_was_not_kept_is_not_rated_though_it_was_answered(tmp_path: Path) -> None:
+    asked = [{**prompt("p", "one?"), "kept": False}, prompt("q", "two?")]
+    paths = tables(tmp_path, prompts=asked, responses=[response(name, letter) for name in "pq" for letter in "ab"])
+    assert ratings.read_tasks(*paths)["task_id"].to_list() == ["q", "q"]
+
+
+def test_without_a_lineage_the_rows_tell_where_ratings_come_from(tmp_path: Path) -> None:
+    answers = [{**response("p", letter), "generator_licence": "CC-BY-NC-4.0"} for letter in "ab"]
+    ratings.run(
+        *tables(tmp_path, prompts=[prompt("p", "one?")], responses=answers), crowd=CROWD, seed=1, out=tmp_path / "out"
+    )
+    told = [(each.work, each.licence) for each in read_lineage(tmp_path / "out").ancestors]
+    assert told == [("mine", None), ("mine", "CC-BY-NC-4.0"), ("steersman-simulated-crowd", None)]
 
 
 def test_simulated_ratings_say_so_in_every_row_and_in_the_lineage(tmp_path: Path) -> None:
