@@ -83,11 +83,11 @@ def simulate(prompts_file: Path, responses_file: Path, out: Path, seed: int, as_
     """
     from steersman.config.sections import CrowdSettings
     from steersman.pipeline import simulate as pipeline
-    from steersman.pipeline.lineages import inherited
+    from steersman.pipeline.origins import tasks_origin
     from steersman.pipeline.ratings import read_tasks
 
     tasks = read_tasks(prompts_file, responses_file)
-    origin = inherited([prompts_file, responses_file], role="responses")
+    origin = tasks_origin(prompts_file, responses_file)
     crowd = CrowdSettings.model_validate({})
     result = pipeline.run(tasks, crowd=crowd, seed=seed, out=out, ancestors=origin.ancestors)
     emit(result, as_json=as_json, text=f"{result['ratings']} simulated ratings in {out}")

@@ -14,8 +14,8 @@ from steersman.config.sections import GeneratorSettings, ResponsesSettings
 from steersman.errors import DataError
 from steersman.modeling.loading import load_policy, load_tokenizer
 from steersman.modeling.precision import default_device, fast_precision, torch_dtype
-from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, local_models, open_model
+from steersman.pipeline.origins import prompts_origin
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
 from steersman.protocols import Generated, Progress, Sampling, no_progress
 from steersman.records import Message
@@ -125,7 +125,7 @@ def _make(folder: Path, prompts: Path, *, settings: ResponsesSettings, seed: int
         found.update(zip(mine, responses, strict=True))
     rows = _rows(table, plan, found, writers=writers, seed=seed)
     write_table(folder / RESPONSES_FILE, rows)
-    asked = inherited([prompts], role="prompts")
+    asked = prompts_origin(prompts, table)
     ancestors = merge_ancestors([asked.ancestors, *(writer.model.ancestors for writer in writers)])
     finished = sum(generated.is_finished for generated in found.values())
     tokens = sum(generated.num_tokens for generated in found.values())
