@@ -108,7 +108,7 @@ class OptimiserSettings(Settings):
 
 
 class RewardSettings(Settings):
-    """A regression reward model over attributes (SPEC of HelpSteer2, section 3 of its paper)."""
+    """A reward model that predicts every attribute by regression (HelpSteer2 paper, section 3)."""
 
     model: str = Field(min_length=1, description="backbone: embedded model name, hub name or folder")
     attributes: tuple[str, ...] = Field(ATTRIBUTES, description="outputs, in order")

@@ -82,7 +82,10 @@ def _read(path: Path, *, tokenizer: PreTrainedTokenizerBase, settings: TrainDpoS
     first, second = (pairs.examples["helpfulness"].to_numpy()[start::2] for start in (0, 1))
     untied = (first != second).nonzero()[0].tolist()
     if not untied:
-        raise DataError(f"{path}: every pair ties on helpfulness, so there is no preference to learn")
+        raise DataError(
+            f"{path}: every pair ties on helpfulness, so it holds no preference; DPO needs one to learn from and one to"
+            " choose the step by: give more rows, or raise clean.validation_share"
+        )
     kept = untied[: settings.align.max_pairs]
     tokens = tokenise(
         tokenizer,
