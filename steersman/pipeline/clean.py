@@ -1,6 +1,7 @@
 """`steersman clean`: a file of ratings in, a dataset folder in HelpSteer2's shape out."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +18,15 @@ from steersman.dataset.examples import Split, describe, split_by_prompt, statist
 from steersman.errors import DataError, RunError
 from steersman.pipeline.agreement import RatingsInput, agreement_figures, read_ratings
 from steersman.pipeline.stage import Product
-from steersman.store.files import sha256_file, whole_folder, write_json, write_table, write_text
+from steersman.store.disk import LOCK_FILE
+from steersman.store.files import (
+    explained_disk_errors,
+    sha256_file,
+    whole_folder,
+    write_json,
+    write_table,
+    write_text,
+)
 from steersman.store.lineage import (
     LINEAGE_FILE,
     Ancestor,
@@ -31,6 +40,22 @@ from steersman.store.lineage import (
 
 STAGE = "clean"
 BOOTSTRAP_ROUNDS = 1000
+# Every name below a dataset folder of ours; a folder with any other is not replaced.
+_WRITTEN = frozenset(
+    {
+        "train.jsonl.gz",
+        "validation.jsonl.gz",
+        "disagreements",
+        "disagreements/disagreements.jsonl.gz",
+        "decisions.jsonl",
+        "agreement.json",
+        "statistics.json",
+        "README.md",
+        LINEAGE_FILE,
+        LOCK_FILE,
+    }
+)
+_MAX_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +85,10 @@ def run(
     _refuse_foreign(out, path=path)
     cleaned = _clean(path, rules=rules)
     origin = _origin(path, given=cleaned.given, ancestors=ancestors, simulated=simulated)
+    name = Path(os.path.realpath(out)).name
     with whole_folder(out) as folder:
-        _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=out.name)
-        lineage = _lineage(path, rules=rules, origin=origin, name=out.name, seed=seed)
+        _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
+        lineage = _lineage(path, rules=rules, origin=origin, name=name, seed=seed)
         write_lineage(folder, replace(lineage, seconds=round(monotonic() - started, 3)))
     return counts(cleaned.result)
 
@@ -121,14 +147,20 @@ def _words(dropped: Mapping[str, int]) -> str:
 
 def _refuse_foreign(out: Path, *, path: Path) -> None:
     """Raise RunError when replacing `out` would destroy anything but an earlier result of this verb."""
-    if not out.is_dir():
-        return
-    if path.resolve().is_relative_to(out.resolve()):
-        raise RunError(f"{out}: holds the ratings themselves; choose another --out")
-    entries = [entry.name for entry in out.iterdir() if not entry.name.startswith(".")]
-    is_ours = LINEAGE_FILE in entries and read_lineage(out).stage == STAGE
-    if entries and not is_ours:
-        raise RunError(f"{out}: holds files that steersman clean did not write; choose another --out")
+    with explained_disk_errors(out):
+        if out.is_symlink():
+            raise RunError(f"{out}: is a link; give the folder it points to as --out")
+        if not out.is_dir():
+            return
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out)):
+            raise RunError(f"{out}: holds the ratings themselves; choose another --out")
+        found = {entry.relative_to(out).as_posix() for entry in out.rglob("*")}
+    foreign = sorted(found - _WRITTEN)
+    if not foreign and found and (LINEAGE_FILE not in found or read_lineage(out).stage != STAGE):
+        foreign = sorted(found)
+    if foreign:
+        names = ", ".join(foreign[:_MAX_NAMES_SHOWN])
+        raise RunError(f"{out}: holds what steersman clean did not write ({names}); choose another --out")
 
 
 def _origin(path: Path, *, given: RatingsInput, ancestors: tuple[Ancestor, ...], simulated: bool | None) -> Origin:

@@ -1,15 +1,36 @@
 """Run one stage in its folder: skip it when finished, redo it when not, write its lineage and marker last."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from steersman.config.loading import Settings, dump_settings
+from steersman.errors import RunError
 from steersman.store.files import sha256_tree, write_text
-from steersman.store.lineage import Ancestor, Lineage, software_versions, source_commit, write_lineage
-from steersman.store.runs import CONFIG_FILE, fingerprint, finish, is_finished, locked, read_result, start
+from steersman.store.lineage import (
+    LINEAGE_FILE,
+    Ancestor,
+    Lineage,
+    read_lineage,
+    software_versions,
+    source_commit,
+    write_lineage,
+)
+from steersman.store.runs import (
+    CHECKPOINT_FOLDER,
+    CONFIG_FILE,
+    attempt,
+    fingerprint,
+    finish,
+    is_finished,
+    locked,
+    put_back,
+    read_result,
+    refuse_foreign,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +62,30 @@ class Stage:
     also: Mapping[str, object] = field(default_factory=dict)
 
     def fingerprint(self, hashes: Mapping[str, str]) -> str:
-        """Return what decides whether a finished result still stands; `hashes` are those of the inputs."""
-        asked = self.settings.model_dump(mode="json", exclude=set(self.places))
+        """Return what decides whether a finished result still stands; `hashes` are those of the inputs.
+
+        The lineage beside each input counts by what the result inherits: ancestors and the mark of simulation.
+        """
         return fingerprint(
-            {"stage": self.name, "config": asked, "also": dict(self.also), "seed": self.seed, "inputs": dict(hashes)}
+            {
+                "stage": self.name,
+                "config": self.settings.model_dump(mode="json", exclude=set(self.places)),
+                "also": dict(self.also),
+                "seed": self.seed,
+                "inputs": dict(hashes),
+                "origins": {name: _origin(path) for name, path in self.inputs.items()},
+            }
         )
+
+
+def _origin(path: Path) -> object:
+    folder = path if path.is_dir() else path.parent
+    # the lineage of a checkpoint lies beside it, in the run that made it
+    place = folder.parent if folder.name == CHECKPOINT_FOLDER else folder
+    if not (place / LINEAGE_FILE).is_file():
+        return None
+    lineage = read_lineage(place)
+    return {"ancestors": [asdict(each) for each in lineage.ancestors], "simulated": lineage.simulated}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +100,46 @@ class Outcome:
 def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
     """Fill `stage.folder` by `make`, unless it holds the finished result of the same settings, seed and inputs.
 
-    An unfinished or outdated folder is emptied first, except for the entries in `stage.keep`. Raises RunError when
-    another process fills it.
+    An unfinished or outdated folder is emptied first, except for the entries in `stage.keep`; an outdated result comes
+    back when `make` fails. Raises RunError, with nothing touched, when the folder holds anything but an attempt or a
+    result of this stage, or an input of it, or when another process fills it.
     """
     began = time.monotonic()
     hashes = {name: sha256_tree(path) for name, path in stage.inputs.items()}
     config_text = dump_settings(stage.settings)
     wanted = stage.fingerprint(hashes)
     if is_finished(stage.folder, wanted):
-        return Outcome(read_result(stage.folder), time.monotonic() - began, is_reused=True)
+        return _reused(stage, began=began)
+    _refuse_inputs_inside(stage)
+    refuse_foreign(stage.folder, stage=stage.name, keep=stage.keep)
     with locked(stage.folder):
-        start(stage.folder, keep=stage.keep)
-        write_text(stage.folder / CONFIG_FILE, config_text)
-        product = make(stage.folder)
-        seconds = time.monotonic() - began
-        write_lineage(stage.folder, _lineage(stage, product, config_text=config_text, hashes=hashes, seconds=seconds))
-        finish(stage.folder, wanted, result=product.result)
+        put_back(stage.folder, keep=stage.keep)
+        if is_finished(stage.folder, wanted):
+            return _reused(stage, began=began)
+        with attempt(stage.folder, keep=stage.keep):
+            write_text(stage.folder / CONFIG_FILE, config_text)
+            product = make(stage.folder)
+            seconds = time.monotonic() - began
+            lineage = _lineage(stage, product, config_text=config_text, hashes=hashes, seconds=seconds)
+            write_lineage(stage.folder, lineage)
+            finish(stage.folder, wanted, result=product.result)
     return Outcome(dict(product.result), seconds, is_reused=False)
+
+
+def _reused(stage: Stage, *, began: float) -> Outcome:
+    return Outcome(read_result(stage.folder), time.monotonic() - began, is_reused=True)
+
+
+def _refuse_inputs_inside(stage: Stage) -> None:
+    """Raise RunError when emptying the folder would destroy what the stage reads."""
+    folder = Path(os.path.realpath(stage.folder))
+    kept = [folder / name for name in stage.keep]
+    for path in stage.inputs.values():
+        # a link is an entry of its folder, whatever it points to
+        link = Path(os.path.realpath(path.parent)) / path.name
+        for place in (Path(os.path.realpath(path)), Path(os.path.normpath(link))):
+            if place.is_relative_to(folder) and not any(place.is_relative_to(each) for each in kept):
+                raise RunError(f"{stage.folder}: holds {path}, which this stage reads; choose another --out")
 
 
 def _lineage(stage: Stage, product: Product, *, config_text: str, hashes: Mapping[str, str], seconds: float) -> Lineage:

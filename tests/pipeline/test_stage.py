@@ -1,5 +1,6 @@
 """A stage is skipped when its folder holds what was asked for, and redone, from an empty folder, when it does not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from steersman.config.sections import CrowdSettings
 from steersman.errors import DataError, RunError
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
-from steersman.store.lineage import Ancestor, read_lineage
+from steersman.store.lineage import Ancestor, Lineage, read_lineage, write_lineage
 from steersman.store.runs import locked
 
 ANCESTOR = Ancestor("something", "data", "prompts", "CC0-1.0")
@@ -60,25 +61,48 @@ def test_a_changed_input_redoes_a_stage(source: Path) -> None:
     assert not made(stage_of(source)).is_reused
 
 
-def test_a_stage_whose_maker_fails_is_not_taken_for_finished(source: Path) -> None:
-    made(stage_of(source))
+def failing(stage: Stage) -> None:
+    """Run a stage that writes half of its file and fails."""
 
     def fail(folder: Path) -> Product:
         (folder / "table.jsonl").write_text("half", encoding="utf-8")
         raise RunError("in the middle")
 
     with pytest.raises(RunError, match="in the middle"):
-        run_stage(stage_of(source, seed=2), fail)
+        run_stage(stage, fail)
+
+
+def test_a_stage_whose_maker_fails_is_not_taken_for_finished(source: Path) -> None:
+    failing(stage_of(source))
     assert not (source.parent / "out" / "done").exists()
     assert not made(stage_of(source)).is_reused
 
 
-def test_an_outdated_stage_starts_from_an_empty_folder_but_for_what_it_keeps(source: Path) -> None:
-    out = source.parent / "out"
+def test_a_finished_result_outlives_an_attempt_that_fails(source: Path) -> None:
     made(stage_of(source))
-    for name in ("old.txt", "memory"):
-        (out / name).write_text("old", encoding="utf-8")
-    kept = Stage("made", out, settings(), 2, {"input": source}, keep=("memory",))
+    before = content_of(source.parent / "out")
+    failing(stage_of(source, seed=2))
+    assert content_of(source.parent / "out") == before
+    assert made(stage_of(source)).is_reused
+    assert made(stage_of(source, seed=2)).result == {"seed": 2}
+
+
+def test_a_finished_result_that_a_killed_attempt_left_aside_is_found_again(source: Path) -> None:
+    made(stage_of(source))
+    out = source.parent / "out"
+    names = [each.name for each in out.iterdir() if each.name != ".lock"]
+    (out / ".old").mkdir()
+    for name in names:
+        (out / name).rename(out / ".old" / name)
+    (out / "table.jsonl").write_text("half", encoding="utf-8")
+    assert made(stage_of(source)).is_reused
+    assert (out / "table.jsonl").read_text(encoding="utf-8") == "1\n"
+
+
+def test_an_outdated_stage_starts_from_an_empty_folder_but_for_what_it_keeps(source: Path) -> None:
+    made(stage_of(source))
+    (source.parent / "out" / "memory").write_text("old", encoding="utf-8")
+    kept = replace(stage_of(source, seed=2), keep=("memory",))
     found: list[set[str]] = []
 
     def look(folder: Path) -> Product:
@@ -87,6 +111,87 @@ def test_an_outdated_stage_starts_from_an_empty_folder_but_for_what_it_keeps(sou
 
     run_stage(kept, look)
     assert found == [{"memory", "config.yaml"}]
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def is_refused(stage: Stage, *, words: str) -> None:
+    """Fail the test unless `stage` is refused with `words` and nothing in its folder is touched."""
+    before = content_of(stage.folder)
+    with pytest.raises(RunError, match=words):
+        made(stage)
+    assert content_of(stage.folder) == before
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "photos/one.jpg", ".git/config", ".lock", "done", "lineage.json"])
+def test_a_folder_of_other_files_is_not_emptied(source: Path, name: str) -> None:
+    path = source.parent / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("{}", encoding="utf-8")
+    is_refused(stage_of(source), words="holds what steersman did not write")
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_the_result_of_another_stage_is_not_emptied(source: Path, is_done: bool) -> None:
+    made(replace(stage_of(source), name="other"))
+    if not is_done:
+        (source.parent / "out" / "done").unlink()
+    is_refused(stage_of(source), words="holds a result of 'other', not of 'made'")
+
+
+def test_a_run_is_not_emptied_for_one_of_its_stages(source: Path) -> None:
+    made(replace(stage_of(source), folder=source.parent / "out" / "prompts"))
+    (source.parent / "out" / ".lock").touch()
+    is_refused(stage_of(source), words=r"holds other results \(prompts\)")
+
+
+def test_what_a_user_added_to_a_result_is_not_emptied(source: Path) -> None:
+    made(stage_of(source))
+    (source.parent / "out" / "NOTES.md").write_text("mine", encoding="utf-8")
+    is_refused(stage_of(source, seed=2), words=r"did not write \(NOTES.md\)")
+    assert made(stage_of(source)).is_reused
+
+
+@pytest.mark.parametrize("place", ["out/table.jsonl", "out", "link", "out/link", "linked/table.jsonl"])
+def test_a_stage_does_not_empty_the_folder_it_reads_from(source: Path, place: str) -> None:
+    made(stage_of(source))
+    base = source.parent
+    (base / "link").symlink_to(base / "out" / "table.jsonl")
+    (base / "linked").symlink_to(base / "out")
+    if place == "out/link":
+        (base / "out" / "link").symlink_to(source)
+    is_refused(replace(stage_of(source), inputs={"input": base / place}), words="which this stage reads")
+
+
+def test_a_stage_may_read_what_it_keeps(source: Path) -> None:
+    made(stage_of(source))
+    memory = source.parent / "out" / "memory"
+    memory.write_text("old", encoding="utf-8")
+    assert not made(replace(stage_of(source), inputs={"input": memory}, keep=("memory",))).is_reused
+    assert memory.read_text(encoding="utf-8") == "old"
+
+
+def write_origin(folder: Path, *, seconds: float = 1.0, licence: str = "CC0-1.0", simulated: bool = False) -> None:
+    """Write a lineage into `folder`, as the stage before does."""
+    ancestors = (replace(ANCESTOR, licence=licence),)
+    write_lineage(folder, Lineage("x", "prompts", "2024-01-01", seconds, 1, "0", {}, ancestors, simulated))
+
+
+@pytest.mark.parametrize("file", ["upstream/table.jsonl", "upstream/checkpoint/weights"])
+@pytest.mark.parametrize(("licence", "simulated"), [("MIT", False), ("CC0-1.0", True)])
+def test_a_corrected_lineage_of_an_input_redoes_a_stage(source: Path, file: str, licence: str, simulated: bool) -> None:
+    path, upstream = source.parent / file, source.parent / "upstream"
+    path.parent.mkdir(parents=True)
+    path.write_text("x", encoding="utf-8")
+    stage = replace(stage_of(source), inputs={"input": path.parent if path.name == "weights" else path})
+    write_origin(upstream)
+    made(stage)
+    write_origin(upstream, seconds=2.0)
+    assert made(stage).is_reused
+    write_origin(upstream, licence=licence, simulated=simulated)
+    assert not made(stage).is_reused
 
 
 def test_the_lineage_of_a_stage_says_what_it_was_made_from(source: Path) -> None:
