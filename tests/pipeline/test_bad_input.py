@@ -12,13 +12,15 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 from huggingface_hub import snapshot_download
 from tiny_loop import CONFIG, ROOT, rows_of, steersman
 
 from steersman.errors import EXIT_USER_INPUT
 from steersman.sources import models as sources
-from steersman.store.files import write_jsonl
+from steersman.store.files import write_jsonl, write_table
+from steersman.tables import RATINGS
 
 pytest_plugins = ("loop_fixtures",)
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -133,6 +135,17 @@ def test_a_config_that_is_no_yaml_is_told(tmp_path: Path, capfd: Capture) -> Non
     assert (said.code, "not YAML" in said.fault) == (EXIT_USER_INPUT, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a: " + "[" * 5000, "nested too deep"), ("seed: 1\nname: x\nseed: 2\n", ":3: the key 'seed' stands on line 1")],
+    ids=["deep", "repeated"],
+)
+def test_a_config_that_cannot_be_meant_is_told(text: str, words: str, tmp_path: Path, capfd: Capture) -> None:
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    said = steersman(capfd, "run", tmp_path / "config.yaml", "--out", tmp_path / "out")
+    assert (said.code, words in said.fault) == (EXIT_USER_INPUT, True)
+
+
 def train_config(folder: Path, *, model: str) -> Path:
     """Write the data of four pairs, and a config that trains a reward model on them."""
     write_jsonl(folder / "rows.jsonl", [row for task in range(4) for row in pair(task)])
@@ -187,6 +200,62 @@ def test_a_hub_name_without_a_network_ends_within_seconds(
     assert "the hub cannot be reached" in said.fault
     assert time.monotonic() - began < 30
     assert is_unfinished(tmp_path / "out")
+
+
+@pytest.mark.parametrize("verb", ["run", "prompts", "train", "clean", "respond"])
+def test_a_folder_of_other_files_is_left_alone(verb: str, finished_run: Path, tmp_path: Path, capfd: Capture) -> None:
+    home = tmp_path / "home"
+    (home / ".git").mkdir(parents=True)
+    for name in ("thesis.txt", ".git/config", "config.yaml"):
+        (home / name).write_text("mine", encoding="utf-8")
+    commands: dict[str, tuple[object, ...]] = {
+        "run": ("run", CONFIG),
+        "prompts": ("prompts", "--limit", 10),
+        "train": ("train", "reward", train_config(tmp_path, model="tiny-random")),
+        "clean": ("clean", finished_run / "ratings" / "ratings.jsonl"),
+        "respond": ("respond", finished_run / "prompts" / "prompts.jsonl", "--config", CONFIG),
+    }
+    said = steersman(capfd, *commands[verb], "--out", home)
+    assert said.code == EXIT_USER_INPUT
+    assert "did not write (.git" in said.fault
+    assert sorted(each.name for each in home.rglob("*")) == [".git", "config", "config.yaml", "thesis.txt"]
+    assert (home / "config.yaml").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_stage_is_not_written_over_what_it_reads(tmp_path: Path, capfd: Capture) -> None:
+    assert steersman(capfd, "prompts", "--limit", 10, "--out", tmp_path / "p1").code == 0
+    before = (tmp_path / "p1" / "prompts.jsonl").read_bytes()
+    said = steersman(capfd, "prompts", "--source", tmp_path / "p1" / "prompts.jsonl", "--out", tmp_path / "p1")
+    assert (said.code, "choose another --out" in said.fault) == (EXIT_USER_INPUT, True)
+    assert (tmp_path / "p1" / "prompts.jsonl").read_bytes() == before
+
+
+def test_settings_that_fail_at_once_cost_no_finished_result(tmp_path: Path, capfd: Capture) -> None:
+    out = tmp_path / "out"
+    command = ("train", "reward", train_config(tmp_path, model="tiny-random"), "--out", out)
+    assert steersman(capfd, *command).code == 0
+    before = {each: each.read_bytes() for each in out.rglob("*") if each.is_file()}
+    said = steersman(capfd, *command, "--set", "reward.model=no-such-model")
+    assert (said.code, "no-such-model" in said.fault) == (EXIT_USER_INPUT, True)
+    assert {each: each.read_bytes() for each in out.rglob("*") if each.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "length"), [("clean", 240), ("clean", 300), ("prompts", 300), ("simulate", 240), ("score", 240)]
+)
+def test_a_name_that_is_too_long_is_told(
+    verb: str, length: int, finished_run: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    tables = (finished_run / "prompts" / "prompts.jsonl", finished_run / "responses" / "responses.jsonl")
+    commands: dict[str, tuple[object, ...]] = {
+        "clean": ("clean", finished_run / "ratings" / "ratings.jsonl"),
+        "prompts": ("prompts",),
+        "simulate": ("annotate", "simulate", *tables),
+        "score": ("score", finished_run / "reward", finished_run / "clean" / "train.jsonl.gz"),
+    }
+    said = steersman(capfd, *commands[verb], "--out", tmp_path / "deep" / ("x" * length))
+    assert (said.code, "the name is too long; choose a shorter --out" in said.fault) == (EXIT_USER_INPUT, True)
+    assert [each for each in tmp_path.rglob("*") if each.is_file() and each.name != "lineage.json"] == []
 
 
 @contextmanager
@@ -314,6 +383,20 @@ def test_an_empty_file_holds_no_rows(tmp_path: Path, capfd: Capture) -> None:
     (tmp_path / "empty.jsonl").write_text("\n", encoding="utf-8")
     said = steersman(capfd, "clean", tmp_path / "empty.jsonl", "--out", tmp_path / "out")
     assert (said.code, "holds no rows" in said.fault, (tmp_path / "out").exists()) == (EXIT_USER_INPUT, True, False)
+
+
+@pytest.mark.parametrize("verb", ["agreement", "clean", "score", "length"])
+def test_a_parquet_file_without_rows_holds_no_rows(verb: str, tmp_path: Path, capfd: Capture) -> None:
+    empty, out = tmp_path / "empty.parquet", tmp_path / "out"
+    write_table(empty, pl.DataFrame(schema={**RATINGS.schema}))
+    commands: dict[str, tuple[object, ...]] = {
+        "agreement": ("agreement", empty),
+        "clean": ("clean", empty, "--out", out),
+        "score": ("score", "tiny-random", empty, "--out", out),
+        "length": ("evaluate", "length", empty),
+    }
+    said = steersman(capfd, *commands[verb])
+    assert (said.code, "holds no rows" in said.fault, out.exists()) == (EXIT_USER_INPUT, True, False)
 
 
 def test_compressed_rows_that_are_cut_off_are_told(finished_run: Path, tmp_path: Path, capfd: Capture) -> None:

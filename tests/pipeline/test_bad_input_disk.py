@@ -88,16 +88,19 @@ def test_a_cache_on_a_full_disk_is_told(tmp_path: Path, capfd: Capture, monkeypa
         assert [each for each in (disk / "cache" / "models").iterdir() if each.is_dir()] == []
 
 
-def test_a_table_that_does_not_fit_leaves_the_old_one(finished_run: Path, tmp_path: Path, capfd: Capture) -> None:
+@pytest.mark.parametrize("name", ["scores.jsonl", "scores.parquet"])
+def test_a_table_that_does_not_fit_leaves_the_old_one(
+    name: str, finished_run: Path, tmp_path: Path, capfd: Capture
+) -> None:
     rows = rows_of(finished_run / "clean" / "train.jsonl.gz")
     write_jsonl(tmp_path / "rows.jsonl", [{"prompt": f"question {n}", "response": "x"} for n in range(4 * len(rows))])
     with small_disk(tmp_path / "disk", options="size=8k") as disk:
-        (disk / "scores.jsonl").write_text("old\n", encoding="utf-8")
-        command = ("score", finished_run / "reward", tmp_path / "rows.jsonl", "--out", disk / "scores.jsonl")
+        (disk / name).write_text("old\n", encoding="utf-8")
+        command = ("score", finished_run / "reward", tmp_path / "rows.jsonl", "--out", disk / name)
         said = steersman(capfd, *command)
         assert (said.code, "no space left" in said.fault) == (EXIT_USER_INPUT, True)
-        assert (disk / "scores.jsonl").read_text(encoding="utf-8") == "old\n"
-        assert [each.name for each in disk.iterdir()] == ["scores.jsonl"]
+        assert (disk / name).read_text(encoding="utf-8") == "old\n"
+        assert [each.name for each in disk.iterdir()] == [name]
 
 
 @pytest.mark.parametrize("verb", ["run", "prompts", "clean", "train", "score", "simulate", "init", "report"])
