@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from steersman.modeling.chat import Group, ResponseTokens, group_tokens
-from steersman.modeling.layers import all_states
+from steersman.modeling.layers import frozen_states
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision
 from steersman.modeling.states import autocast
@@ -52,8 +52,8 @@ class RewardScorer:
         first_row = num_tokens = 0
         for group in self._groups(prompts, responses):
             packed = pack(group).to(self._model.device)
-            with torch.inference_mode(), autocast(self._model.device, precision=self._precision):
-                states_TD = all_states(self._model, packed).float()
+            with autocast(self._model.device, precision=self._precision):
+                states_TD = frozen_states(self._model, packed).float()
             next_row = first_row + len(group.responses)
             with torch.inference_mode():
                 outputs[first_row:next_row] = predictions(self._model, packed, states_TD).cpu().numpy()

@@ -69,6 +69,8 @@ def _make(folder: Path, *, settings: HumanDataSettings, held_out: int, seed: int
 def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np.random.Generator) -> Sample:
     """Return a sample of tasks: training from the training split, validation and held-out prompts from the other.
 
+    A fifth of the tasks is for validation, fewer where the split has no more; training takes the rest.
+
     With `max_characters` only tasks that short are drawn, and a note says how many that left.
     """
     training, validation = (_short(each, limit=settings.max_characters) for each in (data.train, data.validation))
@@ -79,29 +81,27 @@ def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np
             f" {validation.height // 2} of {data.validation.height // 2} validation tasks whose prompt and two"
             f" responses have at most {settings.max_characters} characters: short tasks are over-represented."
         )
-    wanted = settings.prompts or training.height // 2
     if training.height < 2 or validation.height < 4:
         raise DataError(f"{settings.path}: too few tasks of at most {settings.max_characters} characters; raise it")
-    drawn = sample_tasks(training, count=min(wanted, training.height // 2), rng=rng)
-    if drawn.height // 2 < wanted:
-        notes.append(f"{wanted} tasks were asked for, {drawn.height // 2} are there.")
     # every prompt of the split may be held out, also one whose responses are too long to train on
     askable = data.validation["prompt"].unique(maintain_order=True)
     if settings.max_characters is not None:
         askable = askable.filter(askable.str.len_chars() <= settings.max_characters)
-    count = min(round(_VALIDATION_SHARE * drawn.height / 2), validation.height // 2, len(askable) - held_out)
+    wanted = settings.prompts or round(training.height / 2 / (1 - _VALIDATION_SHARE))
+    count = min(round(_VALIDATION_SHARE * wanted), validation.height // 2, len(askable) - held_out)
     if count < 1:
         raise DataError(
             f"{settings.path}: {len(askable)} validation prompts are too few for {held_out} held-out prompts and a"
             " validation set; lower prompts.held_out"
         )
+    drawn = sample_tasks(training, count=min(wanted - count, training.height // 2), rng=rng)
     # a prompt that both splits hold must not choose the step of a model trained on it
     unseen = validation.filter(~pl.col("prompt").is_in(drawn["prompt"].unique().implode()))
     if unseen.height < 2:
-        raise DataError(
-            f"{settings.path}: every validation prompt is among the training prompts; nothing can be checked"
-        )
+        raise DataError(f"{settings.path}: every validation prompt is among the training prompts, so none can check")
     checked = sample_tasks(unseen, count=min(count, unseen.height // 2), rng=rng)
+    if settings.prompts and (drawn.height + checked.height) // 2 < wanted:
+        notes.append(f"{wanted} tasks were asked for, {(drawn.height + checked.height) // 2} are there.")
     used = set(drawn["prompt"]) | set(checked["prompt"])
     rest = [prompt for prompt in askable if prompt not in used]
     if len(rest) < held_out:

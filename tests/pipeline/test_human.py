@@ -74,7 +74,7 @@ def test_aggregated_labels_are_taken_as_they_are(aggregated: Path) -> None:
     known = examples("train", tasks=TRAIN_TASKS, seed=1) + examples("check", tasks=VALIDATION_TASKS, seed=2)
     taken = [row for name in ("train", "validation") for row in rows_of(aggregated / "clean" / f"{name}.jsonl.gz")]
     assert all(row in known for row in taken)
-    assert len(taken) == 2 * (20 + 4)
+    assert len(taken) == 2 * (16 + 4)
 
 
 def test_a_run_on_aggregated_labels_says_that_agreement_cannot_be_computed(aggregated: Path) -> None:
@@ -87,10 +87,10 @@ def test_rating_lists_go_through_cleaning(cleaned: Path) -> None:
     stages = read_result(cleaned)["stages"]
     counts = stages["clean"]  # type: ignore[index]
     # three annotators who agree: every task stays, every rating counts
-    assert (counts["tasks_in"], counts["tasks_out"], counts["rows_out"]) == (24, 24, 48)
-    assert counts["ratings_in"] == counts["ratings_kept"] == 48 * 3
+    assert (counts["tasks_in"], counts["tasks_out"], counts["rows_out"]) == (20, 20, 40)
+    assert counts["ratings_in"] == counts["ratings_kept"] == 40 * 3
     rows = rows_of(cleaned / "clean" / "disagreements" / "disagreements.jsonl.gz")
-    assert len(rows) == 48
+    assert len(rows) == 40
     assert set(object_of(cleaned / "clean" / "agreement.json")) == set(ATTRIBUTES)
 
 
@@ -146,15 +146,30 @@ def draw(settings: dict[str, object], *, held_out: int) -> human.Sample:
 
 def test_as_many_tasks_are_drawn_as_were_asked_for() -> None:
     sample = draw({"prompts": 10}, held_out=3)
-    # a fifth of the training tasks is drawn for validation
-    assert (sample.training.height, sample.validation.height, len(sample.held_out)) == (2 * 10, 2 * 2, 3)
+    # a fifth of them is for validation
+    assert (sample.training.height, sample.validation.height, len(sample.held_out)) == (2 * 8, 2 * 2, 3)
     assert sample.notes == ()
 
 
 def test_fewer_tasks_than_asked_for_are_told() -> None:
-    sample = draw({"prompts": 50}, held_out=3)
-    assert sample.training.height == 2 * 40
-    assert sample.notes == ("50 tasks were asked for, 40 are there.",)
+    sample = draw({"prompts": 70}, held_out=3)
+    assert (sample.training.height, sample.validation.height) == (2 * 40, 2 * 14)
+    assert sample.notes == ("70 tasks were asked for, 54 are there.",)
+
+
+def test_training_takes_what_validation_has_not() -> None:
+    # a fifth of 40 is 8, but two prompts are left once 18 are held out
+    sample = draw({"prompts": 40}, held_out=18)
+    assert (sample.training.height, sample.validation.height) == (2 * 38, 2 * 2)
+
+
+def test_validation_never_shares_a_prompt_with_training() -> None:
+    shared = frame("shared", tasks=10)
+    data = HumanData(shared, pl.concat([shared, frame("check", tasks=10)]), None, (), ())
+    asked = HumanDataSettings.model_validate({"path": "labels", "prompts": 12})
+    sample = human.draw(data, settings=asked, held_out=2, rng=np.random.default_rng(0))
+    assert not set(sample.validation["prompt"]) & set(sample.training["prompt"])
+    assert not set(sample.held_out) & {*sample.training["prompt"], *sample.validation["prompt"]}
 
 
 def test_only_short_tasks_are_drawn_where_asked_and_the_loss_is_told() -> None:
