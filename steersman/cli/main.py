@@ -1,5 +1,6 @@
 """The door: parse, run one verb, turn errors into one clear line and an exit code."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -45,12 +46,20 @@ for _verb in (
     cli.add_command(_verb)
 
 
+_PLACE_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EACCES, errno.EROFS}
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a check fell short, 2 wrong input, 3 a fault of ours."""
     try:
         cli.main(args=None if argv is None else list(argv), prog_name="steersman", standalone_mode=False)
     except (SteersmanError, click.ClickException, click.Abort, KeyboardInterrupt, ModuleNotFoundError) as error:
         return _exit_code(error)
+    except OSError as error:
+        # a place that no check of a verb met: a name too long, a folder that is a file
+        if error.filename is None or error.errno not in _PLACE_ERRORS:
+            return _crash()
+        return _fail(f"{error.filename}: {error.strerror}; choose another path", EXIT_USER_INPUT)
     except SystemExit:
         # so click ends when the reader of our output left, as `head` does; nothing is wrong
         return EXIT_DONE

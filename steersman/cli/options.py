@@ -60,6 +60,6 @@ def load_config(path: Path, *, model: "type[S]", overrides: tuple[str, ...]) -> 
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; configs/ holds examples") from error
-    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as a YAML file ({error})") from error
     return load_settings(text, model=model, source=str(path), overrides=overrides)

@@ -72,7 +72,7 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
         "ties": training.num_ties + validation.num_ties,
         "dropped_long": training.tokens.num_too_long + validation.tokens.num_too_long,
     }
-    write_json(folder / "result.json", {"run": str(folder), **result})
+    write_json(folder / "result.json", result)
     data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
     return Product(result, merge_ancestors([base.ancestors, data.ancestors]), data.simulated or base.is_simulated)
 

@@ -93,7 +93,7 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
         "validation_pairs": len(validation.tokens.groups),
         "dropped_long": training.tokens.num_too_long + validation.tokens.num_too_long,
     }
-    write_json(folder / "result.json", {"run": str(folder), **result})
+    write_json(folder / "result.json", result)
     data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
     ancestors = merge_ancestors([base.ancestors, data.ancestors])
     return Product(result, ancestors, simulated=data.simulated or base.is_simulated)

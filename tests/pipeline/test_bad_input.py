@@ -412,3 +412,13 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path, capfd: Capture) -> 
     (tmp_path / "ratings.jsonl").chmod(0)
     said = steersman(capfd, "agreement", tmp_path / "ratings.jsonl")
     assert (said.code, "cannot be read" in said.fault) == (EXIT_USER_INPUT, True)
+
+
+@pytest.mark.parametrize("verb", [each for each in VERBS_THAT_READ if each[0] not in ("demo", "serve")])
+def test_an_input_whose_name_is_too_long_or_lies_below_a_file_is_told(
+    verb: tuple[object, ...], tmp_path: Path, capfd: Capture
+) -> None:
+    for place in ("x" * 300, ROOT / "README.md" / "x.yaml"):
+        command = [place if each == "FILE" else tmp_path / "out" if each == "OUT" else each for each in verb]
+        said = steersman(capfd, *command)
+        assert (said.code, len(said.fault.splitlines())) == (EXIT_USER_INPUT, 1), said.fault

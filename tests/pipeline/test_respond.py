@@ -68,7 +68,7 @@ def test_the_lineage_names_prompts_and_models(prompts: Path, tmp_path: Path) -> 
     respond.run(prompts, settings(), seed=1, out=tmp_path / "out")
     lineage = read_lineage(tmp_path / "out")
     found = [(each.work, each.role) for each in lineage.ancestors]
-    assert found == [("in", "prompts"), ("tiny-random", "responses")]
+    assert found == [("mine", "prompts"), ("tiny-random", "responses")]
     assert not lineage.simulated
 
 
