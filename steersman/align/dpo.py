@@ -83,9 +83,12 @@ def train(
 
 
 def preference_metrics(margins_B: torch.Tensor, *, beta: float) -> dict[str, float]:
-    """Return the mean loss, the share of pairs with a margin above zero, and the mean margin in nats."""
+    """Return the mean loss, the share of pairs with a margin above zero, and the mean margin in nats.
+
+    A margin of exactly zero counts half: a policy that is still its reference prefers neither response.
+    """
     return {
         "loss": dpo_loss(margins_B, beta=beta).mean().item(),
-        "accuracy": (margins_B > 0).float().mean().item(),
+        "accuracy": (margins_B.sign() / 2 + 0.5).mean().item(),
         "margin": margins_B.mean().item(),
     }

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from steersman.errors import DataError, join_faults
 from steersman.stats.bootstrap import Interval, bootstrap_mean
 
+_TAIL = 0.025
+
 
 @dataclass(frozen=True, slots=True)
 class PairwiseAccuracy:
@@ -31,16 +33,27 @@ def pairwise_accuracy(
 ) -> PairwiseAccuracy:
     """Return how often the higher score meets the higher label, with a 95 % bootstrap interval over pairs.
 
+    Where all pairs came out alike every resample does too, and a bootstrap interval would have no width. There the
+    interval is the exact one for a share (Clopper and Pearson 1934): with n pairs right, from 0.025^(1/n) to 1.
     `labels` and `scores` have shape (rows,). Raises DataError for an odd number of rows, a score that is not a finite
     number, or labels that tie in every pair.
     """
     label_gaps, score_gaps = _gaps(labels), _gaps(scores)
     is_untied = _untied(label_gaps, score_gaps)
+    is_right = _is_right(label_gaps, score_gaps)[is_untied]
     return PairwiseAccuracy(
-        accuracy=bootstrap_mean(_is_right(label_gaps, score_gaps)[is_untied], rng=rng, rounds=rounds),
+        accuracy=_unanimous(is_right) or bootstrap_mean(is_right, rng=rng, rounds=rounds),
         tied_labels=int((~is_untied).sum()),
         tied_scores=int((score_gaps[is_untied] == 0).sum()),
     )
+
+
+def _unanimous(is_right: npt.NDArray[np.float64]) -> Interval | None:
+    share, count = float(is_right[0]), is_right.size
+    if (is_right != share).any():
+        return None
+    bound = (_TAIL ** (1 / count)) if share else 1 - _TAIL ** (1 / count)
+    return Interval(share, min(share, bound), max(share, bound), count)
 
 
 def paired_difference(

@@ -56,7 +56,7 @@ def test_the_margin_of_one_pair_is_read_from_its_two_logprobs() -> None:
     assert margin_of(nats(-9.0, -12.0), nats(-10.0, -10.0)).tolist() == [3.0]
 
 
-def test_metrics_count_a_margin_above_zero_as_right() -> None:
+def test_metrics_count_a_margin_above_zero_as_right_and_zero_as_half() -> None:
     found = preference_metrics(nats(2.0, 0.0, -1.0, 3.0), beta=0.5)
     losses = [math.log(1 + math.exp(-0.5 * margin)) for margin in (2.0, 0.0, -1.0, 3.0)]
-    assert found == pytest.approx({"loss": sum(losses) / 4, "accuracy": 0.5, "margin": 1.0})
+    assert found == pytest.approx({"loss": sum(losses) / 4, "accuracy": 0.625, "margin": 1.0})

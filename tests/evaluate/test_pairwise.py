@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from steersman.errors import DataError
 from steersman.evaluate.pairwise import check_pairs, paired_difference, pairwise_accuracy
@@ -15,7 +16,15 @@ def rng() -> np.random.Generator:
 
 def test_the_labels_themselves_rank_every_untied_pair_right() -> None:
     found = pairwise_accuracy(LABELS, LABELS, rng=rng(), rounds=100)
-    assert (found.accuracy.estimate, found.accuracy.low, found.accuracy.high) == (1.0, 1.0, 1.0)
+    assert (found.accuracy.estimate, found.accuracy.high) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_unanimous_pairs_have_the_exact_interval_of_a_share(is_right: bool) -> None:
+    scores = LABELS if is_right else np.negative(LABELS)
+    found = pairwise_accuracy(LABELS, scores, rng=rng(), rounds=100).accuracy
+    exact = binomtest(NUM_UNTIED if is_right else 0, NUM_UNTIED).proportion_ci(0.95, method="exact")
+    assert (found.low, found.high, found.count) == (pytest.approx(exact.low), pytest.approx(exact.high), NUM_UNTIED)
 
 
 def test_reversed_labels_rank_every_untied_pair_wrong() -> None:
