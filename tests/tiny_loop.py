@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -66,6 +67,9 @@ def start_steersman(*arguments: object, cache_folder: Path, where: Path) -> "sub
     """Start a command in the folder `where`, in a process of its own, which can be killed."""
     command = [sys.executable, "-m", "steersman.cli.main", *(str(each) for each in arguments)]
     environment = {**os.environ, CACHE_VARIABLE: str(cache_folder), "OMP_NUM_THREADS": "1"}
+    # a shell that started the tests in the background has them ignore Ctrl-C, and a child inherits that
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=where, env=environment
     )

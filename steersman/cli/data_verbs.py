@@ -19,7 +19,12 @@ def annotate() -> None:
 @annotate.command()
 @click.argument("prompts_file", metavar="PROMPTS", type=PATH)
 @click.argument("responses_file", metavar="RESPONSES", type=PATH)
-@click.option("--annotators", type=click.IntRange(min=1), required=True, help="How many people will rate.")
+@click.option(
+    "--annotators",
+    type=click.IntRange(min=3),
+    required=True,
+    help="How many people will rate; a disputed task needs 5.",
+)
 @out_option("The database file to make.")
 @as_json_option
 def init(prompts_file: Path, responses_file: Path, annotators: int, out: Path, as_json: bool) -> None:
@@ -33,6 +38,8 @@ def init(prompts_file: Path, responses_file: Path, annotators: int, out: Path, a
     people = result["annotators"]
     lines = [f"{result['tasks']} tasks in {out}. Login tokens, shown only now:"]
     lines += [f"{each['annotator']}  {each['token']}" for each in people] if isinstance(people, list) else []
+    if annotators < pipeline.ENOUGH_ANNOTATORS:
+        say(f"{annotators} annotators: a disputed task never gets its {pipeline.ENOUGH_ANNOTATORS} ratings.")
     emit(result, as_json=as_json, text="\n".join(lines))
 
 
@@ -51,13 +58,12 @@ def serve_site(database: Path, host: str, port: int) -> None:
     from steersman.web.app import create_app
 
     app = create_app(database, now=lambda: datetime.now(UTC))
-    say(f"The annotation site is at http://{host}:{port}; Ctrl-C ends it.")
-    serve(app, host=host, port=port)
+    serve(app, host=host, port=port, started=lambda url: say(f"The annotation site is at {url}; Ctrl-C ends it."))
 
 
 @annotate.command()
 @click.argument("database", type=PATH)
-@out_option("The ratings file to write.")
+@out_option("The ratings file to write, in a folder of its own.")
 @as_json_option
 def export(database: Path, out: Path, as_json: bool) -> None:
     """Write every rating of DATABASE as a ratings table.

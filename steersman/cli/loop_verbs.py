@@ -92,7 +92,10 @@ def prompts(source: str, limit: int | None, held_out: int, out: Path, seed: int,
 
     settings = PromptsSettings(source=source, limit=limit, held_out=held_out)
     outcome = pipeline.run(settings, seed=seed, out=out)
-    emit(outcome.result, as_json=as_json, text=f"{outcome.result['prompts']} prompts in {out / pipeline.PROMPTS_FILE}")
+    text = f"{outcome.result['prompts']} prompts in {out / pipeline.PROMPTS_FILE}"
+    if held_out:
+        text += f", {outcome.result['held_out']} held out in {out / pipeline.HELD_OUT_FILE}"
+    emit(outcome.result, as_json=as_json, text=text)
 
 
 @click.command()

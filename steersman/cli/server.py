@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,9 +15,19 @@ DEFAULT_PORT = 8000
 _HIGHEST_PORT = 65_535
 
 
-def serve(app: FastAPI, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
-    """Serve `app` until Ctrl-C; raises RunError when the address cannot be used. Port 0 takes a free one."""
+def serve(
+    app: FastAPI,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    started: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve `app` until Ctrl-C; raises RunError when the address cannot be used. Port 0 takes a free one.
+
+    `started` is called with the address once it is ours.
+    """
     with bind(host, port=port) as listener:
+        started(f"http://{host}:{listener.getsockname()[1]}")
         # no access log: a login link holds a token
         server = uvicorn.Server(uvicorn.Config(app, access_log=False, server_header=False))
         with contextlib.suppress(KeyboardInterrupt):

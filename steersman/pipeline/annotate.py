@@ -29,6 +29,8 @@ from steersman.tables import PROMPTS, RATINGS, RESPONSES, table_from_rows
 
 # the input that only a lineage of exported ratings records
 ANSWERS = "answers"
+# With fewer people a disputed task never gets all its ratings.
+ENOUGH_ANNOTATORS = MOST_ANNOTATORS
 
 
 def init(prompts: Path, responses: Path, *, out: Path, annotators: int) -> dict[str, object]:

@@ -27,6 +27,7 @@ from steersman.store.files import (
     write_table,
     write_text,
 )
+from steersman.store.ledger import judge
 from steersman.store.lineage import (
     LINEAGE_FILE,
     Ancestor,
@@ -187,7 +188,7 @@ def _card_facts(
 ) -> CardFacts:
     return CardFacts(
         licence=_licence(origin.ancestors),
-        sources=[_source_words(ancestor) for ancestor in origin.ancestors],
+        sources=[*(_source_words(ancestor) for ancestor in origin.ancestors), _verdict_words(origin.ancestors)],
         simulated=origin.simulated,
         tasks=(result.tasks_in, result.tasks_out),
         ratings=(result.ratings_in, result.ratings_kept),
@@ -200,9 +201,17 @@ def _card_facts(
 
 
 def _licence(ancestors: tuple[Ancestor, ...]) -> str | None:
-    """Return the licence that all data ancestors share, None where they differ or one is not known."""
+    """Return the licence that all data ancestors share, None where they differ or any ancestor stands in its way."""
+    if judge(ancestors).commercial_use != "clear":
+        return None
     licences = {ancestor.licence for ancestor in ancestors if ancestor.kind == "data"}
     return licences.pop() if len(licences) == 1 else None
+
+
+def _verdict_words(ancestors: tuple[Ancestor, ...]) -> str:
+    verdict = judge(ancestors)
+    reason = f" ({verdict.reasons[0]})" if verdict.reasons else ""
+    return f"commercial use: {verdict.commercial_use}{reason}"
 
 
 def _source_words(ancestor: Ancestor) -> str:

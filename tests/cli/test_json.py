@@ -108,7 +108,7 @@ def test_train(
     config = finished_run / stage / "config.yaml"
     result = answered(steersman(capfd, "train", verb, config, "--out", tmp_path / "out", "--json"))
     assert {"run", "steps", "seconds", "tokens", "best_step", "metrics"} <= set(result)
-    assert object_of(tmp_path / "out" / "result.json") == result
+    assert {"run": str(tmp_path / "out"), **object_of(tmp_path / "out" / "result.json")} == result
 
 
 def test_score(finished_run: Path, tmp_path: Path, capfd: Capture) -> None:

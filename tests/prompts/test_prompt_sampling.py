@@ -9,8 +9,12 @@ from steersman.prompts.sampling import hold_out, sample_prompts, sample_tasks
 from steersman.prompts.statistics import is_multi_turn
 from steersman.tables import PROMPTS, table_from_rows
 
-USER = {"role": "user", "content": "why?"}
 ASSISTANT = {"role": "assistant", "content": "because"}
+
+
+def _turns(question: str, *, is_multi_turn: bool) -> list[dict[str, str]]:
+    asked = {"role": "user", "content": question}
+    return [asked, ASSISTANT, asked] if is_multi_turn else [asked]
 
 
 def _prompts(cells: list[tuple[str | None, int | None, int]], *, multi_every: int = 4) -> pl.DataFrame:
@@ -19,7 +23,7 @@ def _prompts(cells: list[tuple[str | None, int | None, int]], *, multi_every: in
     rows: list[dict[str, object]] = [
         {
             "prompt_id": f"p{index:04d}",
-            "messages": [USER, ASSISTANT, USER] if index % multi_every == 0 else [USER],
+            "messages": _turns(f"why {index}?", is_multi_turn=index % multi_every == 0),
             "source": "test",
             "licence": None,
             "topic": topic,
@@ -177,3 +181,13 @@ def test_tasks_out_of_pairs_are_refused(prompts: list[str]) -> None:
 def test_more_tasks_than_there_are_cannot_be_sampled(count: int) -> None:
     with pytest.raises(DataError, match=f"cannot sample {count} tasks: 2 are available"):
         sample_tasks(_examples(["a", "a", "b", "b"]), count=count, rng=_rng())
+
+
+def test_a_held_out_text_is_never_among_those_kept() -> None:
+    prompts = _prompts([("a", 1, 12)])
+    # every text twice, under two ids
+    twice = pl.concat([prompts, prompts.with_columns(prompt_id=pl.lit("again-") + pl.col("prompt_id"))])
+    kept, held_out = hold_out(twice, count=4, rng=_rng())
+    texts = [{str(each) for each in side["messages"].to_list()} for side in (kept, held_out)]
+    assert not texts[0] & texts[1]
+    assert (kept.height, held_out.height) == (8, 4)
