@@ -12,10 +12,12 @@ from steersman.errors import EXIT_USER_INPUT, RunError
 
 
 def test_a_port_in_use_is_told_with_what_to_do() -> None:
+    said: list[str] = []
     with bind("127.0.0.1", port=0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RunError) as caught:
-            serve(FastAPI(), host="127.0.0.1", port=port)
+            serve(FastAPI(), host="127.0.0.1", port=port, started=said.append)
+    assert said == []
     assert str(caught.value) == f"port {port} on 127.0.0.1 is in use; choose another with --port"
     assert caught.value.exit_code == EXIT_USER_INPUT
 

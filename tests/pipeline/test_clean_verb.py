@@ -301,3 +301,25 @@ def test_a_time_that_is_none_is_named_with_its_file_and_row(ratings_file: Path, 
         agreement.run(tmp_path / "bad.jsonl", rules=RULES, seed=0, rounds=50)
     with pytest.raises(DataError, match=r"bad.jsonl: row 3: created_at must be ISO 8601"):
         clean.run(tmp_path / "bad.jsonl", out=tmp_path / "clean", rules=RULES, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("model_licence", "header", "verdict"),
+    [
+        ("Apache-2.0", "license: cc0-1.0", "commercial use: clear"),
+        ("CC-BY-NC-4.0", "license: unknown", "commercial use: forbidden (writer"),
+        (None, "license: unknown", "commercial use: unclear (writer"),
+    ],
+)
+def test_the_card_states_a_licence_only_where_no_ancestor_stands_in_its_way(
+    ratings_file: Path, tmp_path: Path, model_licence: str | None, header: str, verdict: str
+) -> None:
+    writer = Ancestor(work="writer", kind="model", role="responses", licence=model_licence)
+    lineage = read_lineage(ratings_file.parent)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "ratings.jsonl").write_bytes(ratings_file.read_bytes())
+    write_lineage(tmp_path / "in", replace(lineage, ancestors=(*lineage.ancestors, writer)))
+    clean.run(tmp_path / "in" / "ratings.jsonl", out=tmp_path / "out", rules=RULES, seed=0)
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert card.splitlines()[1] == header
+    assert verdict in card

@@ -14,7 +14,7 @@ from steersman.errors import DataError, RunError
 from steersman.pipeline.report import gather, run
 from steersman.records import ATTRIBUTES
 from steersman.report.data import AGREEMENT_STAGES, STAGES, Missing
-from steersman.store.files import jsonl_bytes, write_bytes, write_json, write_jsonl, write_text
+from steersman.store.files import jsonl_bytes, read_json, write_bytes, write_json, write_jsonl, write_text
 from steersman.store.lineage import Ancestor, Lineage, read_lineage, write_lineage
 
 NUM_PROMPTS = 40
@@ -350,3 +350,12 @@ def test_hostile_texts_of_a_sample_stay_text(demo: Path) -> None:
     assert {"script", "img"}.isdisjoint(parsed(page).tags)
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 4
     assert "{{ 7 * 7 }}" in page
+
+
+def test_a_training_that_never_improved_on_its_start_says_so(demo: Path, demo_page: str) -> None:
+    told = "No step improved on the start"
+    assert told not in demo_page
+    result = read_json(demo / "reward" / "result.json")
+    assert isinstance(result, dict)
+    write_json(demo / "reward" / "result.json", {**result, "best_step": 0})
+    assert told in page_of(demo)
