@@ -39,6 +39,7 @@ from steersman.store.runs import CONFIG_FILE, DONE_FILE, METRICS_FILE
 RESULTS_PAGE = ROOT / "docs" / "results.md"
 FIGURES_FILE = "figures.json"
 _POLL_SECONDS = 0.001
+_LONG_STAGE_SECONDS = 2.0
 _BYTES_PER_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 # these say when and where a run was made, or how it was remembered on the way
 _NOT_RESULTS = {CONFIG_FILE, DONE_FILE, "lineage.json", "result.json", "report.html", ".lock"}
@@ -158,11 +159,14 @@ def _repeated(rows: Sequence[dict[str, object]], *, killed: str) -> tuple[str, .
 
 
 def kill_inside(job: Job, stage: StageFigures, *, run: Path, log: Path) -> tuple[float, int]:
-    """Start the command, kill it half through `stage`; return the seconds spent there and the lines logged so far."""
+    """Start the command, kill it half through `stage`; return the seconds spent there and the lines logged so far.
+
+    A short stage is killed as soon as it has begun: its time varies by more than its half.
+    """
     child = job.start(run, log=log)
     _wait_for(run / stage.stage / CONFIG_FILE, child=child, log=log)
     began = time.monotonic()
-    _wait_for(run / stage.stage / DONE_FILE, child=child, log=log, seconds=stage.seconds / 2)
+    _wait_for(run / stage.stage / DONE_FILE, child=child, log=log, seconds=_moment(stage))
     child.kill()
     child.wait()
     seconds = time.monotonic() - began
@@ -170,6 +174,10 @@ def kill_inside(job: Job, stage: StageFigures, *, run: Path, log: Path) -> tuple
         raise RunError(f"{stage.stage} was over before it could be killed; start again with a new --out")
     metrics = run / METRICS_FILE
     return seconds, len(read_rows(metrics)) if metrics.is_file() else 0
+
+
+def _moment(stage: StageFigures) -> float:
+    return stage.seconds / 2 if stage.seconds >= _LONG_STAGE_SECONDS else 0.0
 
 
 def _wait_for(path: Path, *, child: "subprocess.Popen[bytes]", log: Path, seconds: float | None = None) -> None:
