@@ -207,19 +207,21 @@ def change_chart(evaluation: Evaluation, *, name: str) -> Markup | None:
     if len(changes) < 2:
         return None
     reach = max(abs(change) for change in changes) or 1.0
-    # an even number of bins, so that none straddles zero
-    counts, edges = np.histogram(changes, bins=14, range=(-reach, reach))
+    better, worse = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
+    unchanged = len(changes) - better - worse
+    # an even number of bins, so that none straddles zero; what is exactly zero belongs to neither side
+    counts, edges = np.histogram([change for change in changes if change], bins=14, range=(-reach, reach))
     with drawing():
         figure, axes = new_figure(_WIDTH, 220)
-        colours = [ACCENT if left >= -1e-12 else SECOND for left in edges[:-1]]
-        axes.bar(edges[:-1], counts, width=np.diff(edges) * 0.88, align="edge", color=colours)
+        centres, width = (edges[:-1] + edges[1:]) / 2, 2 * reach / len(counts)
+        axes.bar(centres, counts, width=0.76 * width, color=[ACCENT if each > 0 else SECOND for each in centres])
+        axes.bar(0, unchanged, width=0.2 * width, color=MUTED)
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.set_xlabel("change of reward on one prompt")
         axes.set_ylabel("prompts")
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.grid(visible=False, axis="x")
-        better, worse = sum(change > 0 for change in changes), sum(change < 0 for change in changes)
-        words = f"{better} prompts better, {worse} worse, {len(changes) - better - worse} unchanged"
+        words = f"{better} prompts better, {worse} worse, {unchanged} unchanged"
         return to_svg(figure, name=name, label=f"Change of reward by prompt: {words}.")
 
 

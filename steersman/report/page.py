@@ -22,6 +22,7 @@ _FILTERS = (
     wording.helpfulness_accuracy,
     wording.interval,
     wording.kept_margin,
+    wording.licence_words,
     wording.moment,
     wording.peak_bytes,
     wording.percent,

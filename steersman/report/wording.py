@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
-from steersman.report.data import Agreement, AgreementFigure, Estimate, Missing, StageTime, Training
+from steersman.report.data import Agreement, AgreementFigure, AncestorVerdict, Estimate, Missing, StageTime, Training
 
 NOT_RECORDED = "not recorded"
 _MINUS = "\u2212"
@@ -100,6 +100,11 @@ def kept_margin(training: Training) -> float | None:
 def helpfulness_accuracy(reward: Training | Missing) -> Estimate | None:
     """Return the accuracy on helpfulness on validation pairs."""
     return None if isinstance(reward, Missing) else dict(reward.accuracy).get("helpfulness")
+
+
+def licence_words(ancestor: AncestorVerdict) -> str:
+    """Return the licence of an ancestor; one that is clear without a licence needs none."""
+    return ancestor.licence or ("none needed" if ancestor.verdict == "clear" else "not known")
 
 
 def total_seconds(times: tuple[StageTime, ...]) -> float | None:

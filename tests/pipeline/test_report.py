@@ -256,6 +256,14 @@ def test_an_ancestor_simulated_in_one_stage_marks_the_run(tmp_path: Path) -> Non
     assert gather(folder).simulated
 
 
+def test_an_empty_response_is_said_to_be_empty(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "demo")
+    assert "An empty response." not in run([folder], out=None).read_text(encoding="utf-8")
+    rows = [{"prompt_id": "p", "prompt": "why?", "before": "because", "after": ""}]
+    write_jsonl(folder / "evaluate" / "samples.jsonl", rows)
+    assert run([folder], out=None).read_text(encoding="utf-8").count("An empty response.") == 1
+
+
 @pytest.mark.parametrize(
     ("licence", "verdict"), [("CC0-1.0", "clear"), (None, "unclear"), ("CC-BY-NC-4.0", "forbidden")]
 )

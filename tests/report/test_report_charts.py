@@ -5,8 +5,24 @@ import re
 import matplotlib
 import pytest
 
-from steersman.report.charts import agreement_chart, estimates_chart, label_histogram, loss_chart, times_chart
-from steersman.report.data import AgreementFigure, CurvePoint, Estimate, LabelStatistics, StageTime, Training
+from steersman.report.charts import (
+    agreement_chart,
+    change_chart,
+    estimates_chart,
+    label_histogram,
+    loss_chart,
+    times_chart,
+)
+from steersman.report.data import (
+    AgreementFigure,
+    CurvePoint,
+    Estimate,
+    Evaluation,
+    LabelStatistics,
+    Sample,
+    StageTime,
+    Training,
+)
 
 LABELS = LabelStatistics("helpfulness", 2.0, 1.0, 1.0, (1, 1, 2, 4, 2))
 
@@ -14,6 +30,25 @@ LABELS = LabelStatistics("helpfulness", 2.0, 1.0, 1.0, (1, 1, 2, 4, 2))
 def training(*losses: float) -> Training:
     curve = tuple(CurvePoint(step, None, loss, None, None) for step, loss in enumerate(losses))
     return Training(curve, None, None, None, None, None, None, None, None)
+
+
+def evaluation(*changes: float) -> Evaluation:
+    samples = tuple(Sample("p", "prompt", "before", "after", 0.0, change) for change in changes)
+    return Evaluation(len(samples), None, None, None, None, None, None, None, samples)
+
+
+def heights(svg: str, *, colour: str) -> list[float]:
+    """Return how far each bar of that colour reaches up from the axis."""
+    bars = re.findall(rf'<path d="([^"]+)"[^>]*style="fill: {re.escape(colour)}', svg)
+    tops = [[float(number) for number in re.findall(r"[ML] [\d.]+ ([\d.]+)", bar)] for bar in bars]
+    return [max(each) - min(each) for each in tops if max(each) > min(each)]
+
+
+def test_a_reward_that_stayed_the_same_is_drawn_neither_better_nor_worse() -> None:
+    svg = str(change_chart(evaluation(0.0, 0.0, 0.0, 1.0), name="a"))
+    (same,), (better,) = heights(svg, colour="var(--muted)"), heights(svg, colour="var(--accent)")
+    assert (round(same / better, 3), heights(svg, colour="var(--second)")) == (3.0, [])
+    assert "1 prompts better, 0 worse, 3 unchanged" in svg
 
 
 def test_the_same_figures_give_the_same_bytes_whatever_the_settings_of_the_user() -> None:

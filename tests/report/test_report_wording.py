@@ -2,8 +2,18 @@
 
 import pytest
 
-from steersman.report.data import Estimate
-from steersman.report.wording import counted, duration, figure, interval, moment, percent, reward_sentence, signed
+from steersman.report.data import AncestorVerdict, Estimate
+from steersman.report.wording import (
+    counted,
+    duration,
+    figure,
+    interval,
+    licence_words,
+    moment,
+    percent,
+    reward_sentence,
+    signed,
+)
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -44,3 +54,11 @@ def test_one_is_singular() -> None:
 )
 def test_a_change_is_claimed_only_where_the_interval_excludes_zero(low: float, high: float, words: str) -> None:
     assert words in reward_sentence(Estimate((low + high) / 2, low, high, 40))
+
+
+@pytest.mark.parametrize(
+    ("licence", "verdict", "words"),
+    [("MIT", "clear", "MIT"), (None, "clear", "none needed"), (None, "unclear", "not known")],
+)
+def test_a_licence_that_nobody_needs_is_not_called_unknown(licence: str | None, verdict: str, words: str) -> None:
+    assert licence_words(AncestorVerdict("work", "model", "role", licence, verdict, "why", False)) == words
