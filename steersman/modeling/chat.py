@@ -7,6 +7,7 @@ Shapes: token ids are plain lists; the end of a response is its end-of-turn toke
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from steersman.errors import DataError, PluginError
@@ -70,11 +71,25 @@ def _turns(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> l
 
 
 def render_prompt(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, system: str | None = None) -> str:
-    """Return the text a model sees before it answers, by the tokenizer's chat template."""
+    """Return the text a model sees before it answers, by the tokenizer's chat template.
+
+    Raises PluginError when the template is faulty or refuses the conversation, as some do with a system message.
+    """
     turns = _turns(tokenizer, messages)
     if system is not None:
         turns = [{"role": "system", "content": system}, *turns]
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    return _rendered(tokenizer, turns, add_generation_prompt=True)
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]], *, add_generation_prompt: bool) -> str:
+    try:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt))
+    except TemplateError as error:
+        roles = ", ".join(turn["role"] for turn in turns)
+        raise PluginError(
+            f"{tokenizer.name_or_path}: its chat template cannot write the turns {roles} ({error}); "
+            "change the conversation or the system message, or choose another model"
+        ) from error
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
@@ -86,13 +101,13 @@ def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
 
     The prefix and each response are tokenised apart, as generation does, so that all responses share one prefix.
     Raises DataError when the template rewrites the prompt once it is answered (it is not prefix-stable), PluginError
-    when it closes a turn without a token of its own.
+    when it refuses the conversation or closes a turn without a token of its own.
     """
     prefix, end = render_prompt(tokenizer, messages), end_of_turn(tokenizer)
     found = []
     for response in responses:
         answered = _turns(tokenizer, [*messages, Message("assistant", response)])
-        full = str(tokenizer.apply_chat_template(answered, tokenize=False))
+        full = _rendered(tokenizer, answered, add_generation_prompt=False)
         if not full.startswith(prefix):
             raise DataError("the chat template changes the prompt once it is answered; this template is not supported")
         found.append(_response_tokens(tokenizer, full[len(prefix) :], end=end))
@@ -102,12 +117,12 @@ def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the token that the chat template closes an assistant's turn with; not always the tokenizer's eos.
 
-    Raises PluginError when the template closes a turn without a control token.
+    Raises PluginError when the template cannot be used or closes a turn without a control token.
     """
     turns = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
-    text = str(tokenizer.apply_chat_template(turns, tokenize=False))
+    text = _rendered(tokenizer, turns, add_generation_prompt=False)
     control = {*_control_tokens(tokenizer), tokenizer.eos_token_id}
-    after = _encode(tokenizer, text[text.rindex(_PROBE) + len(_PROBE) :])
+    after = _encode(tokenizer, text.rpartition(_PROBE)[2])
     found = next((token for token in after if token in control), None)
     if found is None:
         raise PluginError(

@@ -70,6 +70,15 @@ def test_a_template_without_an_end_of_turn_is_refused(tokenizer: PreTrainedToken
         group_tokens(tokenizer, HELLO, ["Hi"])
 
 
+@pytest.mark.parametrize("fault", ["{{ raise_exception('no system, please') }}", "{% for %}", "{{ nothing.at.all }}"])
+def test_a_conversation_that_the_template_refuses_is_named(tokenizer: PreTrainedTokenizerBase, fault: str) -> None:
+    tokenizer.chat_template = fault
+    with pytest.raises(PluginError, match=r"tiny: its chat template cannot write the turns system, user \("):
+        render_prompt(tokenizer, HELLO, system="Be brief")
+    with pytest.raises(PluginError, match="cannot write the turns user"):
+        group_tokens(tokenizer, HELLO, ["Hi"])
+
+
 def test_the_end_of_turn_is_the_template_s_and_not_always_the_tokenizer_s(tokenizer: PreTrainedTokenizerBase) -> None:
     assert end_of_turn(tokenizer) == tokenizer.convert_tokens_to_ids("<|im_end|>")
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|close|>"]})
