@@ -10,6 +10,7 @@ import polars as pl
 
 from steersman.annotation.escalation import FIRST_ANNOTATORS, MOST_ANNOTATORS
 from steersman.errors import ConfigError, DataError
+from steersman.pipeline.lineages import Inheritance
 from steersman.pipeline.origins import tasks_origin
 from steersman.pipeline.pairing import Task, paired_tasks
 from steersman.pipeline.ratings_place import STAGE, check_place
@@ -18,7 +19,6 @@ from steersman.store.database.content import NewResponse, NewTask, add_annotator
 from steersman.store.database.origin import Origin, add_origin, read_origin
 from steersman.store.files import jsonl_bytes, read_table, renamed_when_whole, sha256_file, write_table
 from steersman.store.lineage import (
-    Ancestor,
     Lineage,
     merge_ancestors,
     software_versions,
@@ -132,7 +132,7 @@ def _is_own(lineage: Lineage) -> bool:
     return lineage.stage == STAGE and ANSWERS in lineage.inputs
 
 
-def _lineage(frame: pl.DataFrame, *, origin: Origin, others: tuple[Ancestor, ...], name: str) -> Lineage:
+def _lineage(frame: pl.DataFrame, *, origin: Origin, others: Inheritance, name: str) -> Lineage:
     answers = hashlib.sha256(jsonl_bytes(frame.to_dicts())).hexdigest()
     return Lineage(
         name=name,
@@ -142,8 +142,8 @@ def _lineage(frame: pl.DataFrame, *, origin: Origin, others: tuple[Ancestor, ...
         seed=None,
         config_sha256="",
         inputs={**origin.inputs, ANSWERS: answers},
-        ancestors=merge_ancestors([others, origin.ancestors]),
-        simulated=origin.simulated or bool(frame["simulated"].any()),
+        ancestors=merge_ancestors([others.ancestors, origin.ancestors]),
+        simulated=others.simulated or origin.simulated or bool(frame["simulated"].any()),
         versions=software_versions(),
         commit=source_commit(),
     )

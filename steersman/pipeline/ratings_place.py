@@ -7,14 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from steersman.errors import RunError
+from steersman.pipeline.lineages import Inheritance
 from steersman.store.files import explained_disk_errors
-from steersman.store.lineage import LINEAGE_FILE, Ancestor, Lineage, read_lineage
+from steersman.store.lineage import LINEAGE_FILE, Lineage, read_lineage
 
 STAGE = "ratings"
 
 
-def check_place(out: Path, *, is_own: Callable[[Lineage], bool]) -> tuple[Ancestor, ...]:
-    """Return the ancestors of other ratings files in the folder of `out`, which its new lineage must go on naming.
+def check_place(out: Path, *, is_own: Callable[[Lineage], bool]) -> Inheritance:
+    """Return what other ratings files in the folder of `out` came from, which its new lineage must go on telling.
 
     `is_own` says whether a lineage is one of the verb that is about to write. Raises RunError when `out` is a folder,
     when it lies beside any other lineage, and when it is a file that the verb did not write.
@@ -28,4 +29,6 @@ def check_place(out: Path, *, is_own: Callable[[Lineage], bool]) -> tuple[Ancest
         is_same = lineage is not None and lineage.name == out.stem
         if out.exists() and not is_same:
             raise RunError(f"{out}: already exists and may hold ratings of people; delete it or choose another --out")
-        return () if lineage is None or is_same else lineage.ancestors
+        if lineage is None or is_same:
+            return Inheritance((), simulated=False)
+        return Inheritance(lineage.ancestors, lineage.simulated)

@@ -49,7 +49,7 @@ def run(
         seed=seed,
         config_sha256=hashlib.sha256(dump_settings(crowd).encode()).hexdigest(),
         inputs={TASKS: hashlib.sha256(jsonl_bytes(tasks.to_dicts())).hexdigest()},
-        ancestors=merge_ancestors([others, ancestors, (CROWD_ANCESTOR,)]),
+        ancestors=merge_ancestors([others.ancestors, ancestors, (CROWD_ANCESTOR,)]),
         simulated=True,
         versions=software_versions(),
         commit=source_commit(),

@@ -5,7 +5,7 @@ The shape: `train.jsonl` and `validation.jsonl`, in which rows 2k and 2k+1 share
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -38,13 +38,17 @@ class HubRelease:
 
 @dataclass(frozen=True, slots=True)
 class HumanData:
-    """Human labels: EXAMPLES frames, a DISAGREEMENTS frame where there is one, and what a report must say of them."""
+    """Human labels: EXAMPLES frames, a DISAGREEMENTS frame where there is one, and what a report must say of them.
+
+    `simulated` when the folder says of itself that a modelled crowd had a part in it.
+    """
 
     train: pl.DataFrame
     validation: pl.DataFrame
     disagreements: pl.DataFrame | None
     ancestors: tuple[Ancestor, ...]
     notes: tuple[str, ...]
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,9 @@ def read_folder(folder: Path) -> HumanData:
         )
     files = _Files(train, validation, _find(folder, _DISAGREEMENTS))
     ancestors, notes = _origin(folder, files=files)
-    return _read(files, ancestors=ancestors, notes=notes)
+    simulated = (folder / LINEAGE_FILE).is_file() and read_lineage(folder).simulated
+    found = _read(files, ancestors=ancestors, notes=notes)
+    return replace(found, simulated=simulated or any(each.simulated for each in ancestors))
 
 
 def read_release(release: HubRelease, *, cache: Path) -> HumanData:

@@ -200,6 +200,14 @@ def test_two_exports_in_one_folder_share_a_lineage_of_both(tmp_path: Path) -> No
     assert "OpenAI terms of use" in {each.licence for each in read_lineage(out).ancestors}
 
 
+def test_a_second_export_keeps_the_mark_of_simulation_of_the_first(tmp_path: Path) -> None:
+    put_lineage(tmp_path / "first", stage="responses", simulated=True)
+    out = exported(tmp_path / "first")
+    exported(tmp_path / "second")
+    export(tmp_path / "second" / "site.sqlite", out=out / "second.jsonl")
+    assert read_lineage(out).simulated
+
+
 def test_a_site_without_answers_exports_an_empty_table(tmp_path: Path) -> None:
     new_site(tmp_path)
     assert export(tmp_path / "site.sqlite", out=tmp_path / "ratings.jsonl")["ratings"] == 0

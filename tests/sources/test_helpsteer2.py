@@ -147,6 +147,14 @@ def test_a_folder_with_a_lineage_hands_its_ancestors_on(tmp_path: Path) -> None:
     assert read_helpsteer2(folder, cache=tmp_path).ancestors == (crowd,)
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_folder_marked_as_simulated_hands_the_mark_on_whatever_its_ancestors(tmp_path: Path, simulated: bool) -> None:
+    folder = _folder(tmp_path)
+    mine = Ancestor("mine", "data", "ratings", None)
+    write_lineage(tmp_path, Lineage("demo", "clean", "2025-01-01T00:00:00Z", 1.0, 1, "0", {}, (mine,), simulated))
+    assert read_helpsteer2(folder, cache=tmp_path).simulated is simulated
+
+
 FILES = {
     "train.jsonl.gz": gzip.compress(_jsonl(TRAIN), mtime=0),
     "validation.jsonl.gz": gzip.compress(_jsonl(VALIDATION), mtime=0),
