@@ -29,8 +29,9 @@ class ModelFolder:
 
     @property
     def licence(self) -> str | None:
-        """The licence of the model itself, where it is known."""
-        return self.ancestors[0].licence if self.ancestors else None
+        """The licence of the model and of all it was made from; None where they differ or one is not known."""
+        licences = {each.licence for each in self.ancestors}
+        return licences.pop() if len(licences) == 1 else None
 
 
 def open_model(name: str, *, role: str) -> ModelFolder:

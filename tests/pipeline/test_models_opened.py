@@ -45,6 +45,14 @@ def test_a_checkpoint_of_a_run_knows_that_its_ratings_were_simulated(finished_ru
     assert "steersman-simulated-crowd" in [each.work for each in opened.ancestors]
 
 
+def test_a_trained_model_has_a_licence_only_where_all_it_was_made_from_share_it(finished_run: Path) -> None:
+    base = open_model("tiny-random", role="policy")
+    trained = open_model(str(finished_run / "align" / "checkpoint"), role="policy")
+    # its base is CC0, the crowd that rated for it states no licence
+    assert {each.licence for each in trained.ancestors} == {"CC0-1.0", None}
+    assert (base.licence, trained.licence) == ("CC0-1.0", None)
+
+
 def test_a_folder_that_was_copied_away_has_no_known_licence(finished_run: Path, tmp_path: Path) -> None:
     shutil.copytree(finished_run / "align" / "checkpoint", tmp_path / "mine")
     opened = open_model(str(tmp_path / "mine"), role="policy")
