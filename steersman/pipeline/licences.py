@@ -54,7 +54,8 @@ def stage_folders(folder: Path) -> list[Path]:
     The lineage of a finished run names its stages; what lies beside them was left there by another run. Any other
     folder, and a run that has not written its lineage yet, answers for every sub-folder.
     """
-    below = sorted(each for each in folder.iterdir() if each.is_dir())
+    # a hidden folder is what a redone stage held before, not a part of what is there now
+    below = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
     if not _has_lineage(folder):
         return below
     lineage = _read_checked(folder)

@@ -91,6 +91,13 @@ def test_a_finished_run_does_not_answer_for_what_another_run_left_in_its_folder(
     assert (result["commercial_use"], result["simulated"]) == ("clear", False)
 
 
+def test_what_a_killed_attempt_left_aside_does_not_answer_for_a_stage(tmp_path: Path) -> None:
+    stage = record(tmp_path / "demo" / "reward", CLEAR)
+    record(stage / ".old", FORBIDDEN, CROWD, simulated=True)
+    result = run(stage)
+    assert (result["commercial_use"], result["simulated"]) == ("clear", False)
+
+
 def test_a_finished_run_answers_for_every_stage_it_names(tmp_path: Path) -> None:
     demo = record(tmp_path / "demo", CLEAR, stage="run", inputs={"labels": "1", "clean": "2"})
     record(demo / "clean", FORBIDDEN)
