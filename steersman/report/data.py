@@ -169,7 +169,10 @@ class Licences:
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
-    """How long a stage took and how much memory its process held at most; `reused` means it was not repeated."""
+    """How long a stage took, and the most memory its process had held by its end, in this stage or an earlier one.
+
+    `reused` means it was not repeated.
+    """
 
     stage: str
     seconds: float

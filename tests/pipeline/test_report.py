@@ -327,6 +327,11 @@ def test_a_reused_stage_shows_the_time_it_once_took(tmp_path: Path) -> None:
     assert (first.stage, first.reused, first.seconds) == ("prompts", True, 12.5)
 
 
+def test_memory_beside_a_stage_is_said_to_be_the_peak_so_far(demo_page: str) -> None:
+    # it is that of the whole process, which a small stage inherits from a large one before it
+    assert '<th scope="col" class="number">Peak memory so far</th>' in demo_page
+
+
 def test_a_log_cut_by_a_kill_keeps_its_whole_lines(demo: Path) -> None:
     log = demo / "metrics.jsonl"
     log.write_bytes(log.read_bytes() + b'{"stage": "rep')

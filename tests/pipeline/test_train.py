@@ -5,11 +5,18 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_loop import rows_of, tiny_settings
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedTokenizerBase,
+)
 
 from steersman.config.run import TrainDpoSettings, TrainRewardSettings
 from steersman.errors import ConfigError, DataError
+from steersman.modeling.loading import load_policy, load_tokenizer
 from steersman.pipeline import score, train_dpo, train_reward
+from steersman.pipeline.saving import save_model
 from steersman.records import ATTRIBUTES
 from steersman.store.files import write_jsonl
 from steersman.store.lineage import read_lineage
@@ -93,6 +100,37 @@ def test_transformers_scores_as_steersman_does(reward_run: Path, tmp_path: Path)
     (found,) = rows_of(tmp_path / "scores.jsonl")
     # bfloat16, where a device is fast in it, keeps 8 bits
     assert [found[name] for name in ATTRIBUTES] == pytest.approx(logits, rel=0.02, abs=0.02)
+
+
+@pytest.fixture
+def padded_with_its_end(tiny_model_folder: Path, tmp_path: Path) -> Path:
+    """Return a model whose padding is its end-of-turn token, which is also the last token of a conversation."""
+    tokenizer = load_tokenizer(tiny_model_folder)
+    tokenizer.chat_template = str(tokenizer.chat_template).replace("<|im_end|>\n", "<|im_end|>")
+    tokenizer.pad_token, tokenizer.bos_token = tokenizer.eos_token, "<|im_start|>"
+    device = torch.device("cpu")
+    save_model(tmp_path / "mine", load_policy(tiny_model_folder, dtype=torch.float32, device=device), tokenizer)
+    return tmp_path / "mine"
+
+
+def rendered(tokenizer: PreTrainedTokenizerBase, row: Row) -> str:
+    turns = [{"role": "user", "content": str(row["prompt"])}, {"role": "assistant", "content": str(row["response"])}]
+    return str(tokenizer.apply_chat_template(turns, tokenize=False))
+
+
+def test_transformers_scores_a_padded_batch_as_steersman_does(padded_with_its_end: Path, tmp_path: Path) -> None:
+    rows = tasks(1)
+    data = data_section(tmp_path, train=tasks(4), validation=rows)
+    train_reward.run(reward_settings(data, f"reward.model={padded_with_its_end}"), out=tmp_path / "run")
+    score.run(str(tmp_path / "run"), tmp_path / "validation.jsonl", out=tmp_path / "scores.jsonl")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "run" / "checkpoint")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "run" / "checkpoint", dtype=torch.float32)
+    texts = [rendered(tokenizer, each) for each in rows]
+    batch = tokenizer(texts, add_special_tokens=False, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    found = [[each[name] for name in ATTRIBUTES] for each in rows_of(tmp_path / "scores.jsonl")]
+    assert found == [pytest.approx(each, abs=0.1) for each in logits.tolist()]
 
 
 def test_only_the_attributes_asked_for_are_outputs(tmp_path: Path) -> None:
