@@ -62,8 +62,7 @@ def _make(folder: Path, *, settings: HumanDataSettings, held_out: int, seed: int
         "has_lists": data.disagreements is not None,
         "notes": list(sample.notes),
     }
-    simulated = any(each.simulated for each in data.ancestors)
-    return Product(result, data.ancestors, simulated=simulated, notes=(*data.notes, *sample.notes))
+    return Product(result, data.ancestors, simulated=data.simulated, notes=(*data.notes, *sample.notes))
 
 
 def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np.random.Generator) -> Sample:

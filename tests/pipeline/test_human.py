@@ -16,7 +16,7 @@ from steersman.pipeline.human import AGGREGATED_NOTE
 from steersman.records import ATTRIBUTES
 from steersman.sources.helpsteer2 import HumanData
 from steersman.store.files import write_jsonl
-from steersman.store.lineage import read_lineage
+from steersman.store.lineage import Ancestor, Lineage, read_lineage, write_lineage
 from steersman.store.runs import read_result
 
 pytest_plugins = ("loop_fixtures",)
@@ -132,6 +132,15 @@ def test_changed_labels_redo_the_run_that_used_them(tmp_path: Path) -> None:
     assert human.run(settings, held_out=2, seed=1, out=tmp_path / "out").is_reused
     write_jsonl(tmp_path / "in" / "train.jsonl", examples("other", tasks=TRAIN_TASKS, seed=3))
     assert not human.run(settings, held_out=2, seed=1, out=tmp_path / "out").is_reused
+
+
+def test_labels_of_a_folder_marked_as_simulated_stay_marked(tmp_path: Path) -> None:
+    folder = write_labels(tmp_path / "in", with_lists=False)
+    mine = Ancestor("mine", "data", "ratings", None)
+    write_lineage(folder, Lineage("mine", "clean", "2026-01-01", 1.0, 1, "0", {}, (mine,), simulated=True))
+    settings = HumanDataSettings.model_validate({"path": str(folder)})
+    human.run(settings, held_out=2, seed=1, out=tmp_path / "out")
+    assert read_lineage(tmp_path / "out").simulated
 
 
 def frame(name: str, *, tasks: int) -> pl.DataFrame:
