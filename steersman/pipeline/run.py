@@ -10,10 +10,12 @@ from pathlib import Path
 
 from steersman.config.loading import dump_settings
 from steersman.config.run import RunSettings, TrainDataSettings, TrainDpoSettings, TrainRewardSettings
+from steersman.modeling.loading import check_model_folder
 from steersman.pipeline import clean, evaluate_policy, human, prompts, ratings, report, respond, train_dpo, train_reward
 from steersman.pipeline.lineages import inherited
 from steersman.pipeline.stage import Outcome, Stage, run_stage
 from steersman.protocols import Progress, no_progress
+from steersman.sources.models import model_folder
 from steersman.store.files import append_jsonl, explained_disk_errors, remove_partials, sha256_tree, write_text
 from steersman.store.lineage import Lineage, software_versions, source_commit, write_lineage
 from steersman.store.runs import (
@@ -61,9 +63,11 @@ def run(
     """Run every stage into `out` and return `{"run", "report", "seconds", "stages": {name: result}}`.
 
     A stage that is finished for the same settings and inputs is not repeated; one that was interrupted is redone.
-    Raises RunError when another process works in `out`.
+    Raises PluginError, before the first stage, for a model that cannot be one; RunError when another process works in
+    `out`.
     """
     began = time.monotonic()
+    _check_models(settings)
     with locked(out):
         with explained_disk_errors(out):
             (out / DONE_FILE).unlink(missing_ok=True)
@@ -83,6 +87,15 @@ def run(
         }
         finish(out, fingerprint({"run": dump_settings(settings)}), result=result)
     return result
+
+
+def _check_models(settings: RunSettings) -> None:
+    """Raise PluginError for a wrong name or folder of a model now, not in the late stage that needs it."""
+    generators = () if settings.data is not None else settings.responses.generators
+    for name in dict.fromkeys([*(each.model for each in generators), settings.reward.model, settings.align.model]):
+        folder = model_folder(name)
+        if folder is not None:
+            check_model_folder(folder)
 
 
 def _collect(job: Run) -> dict[str, Outcome]:

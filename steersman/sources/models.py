@@ -59,14 +59,27 @@ def find_model(name: str, *, cache: Path) -> FoundModel:
         return FoundModel(Ancestor(TINY_RANDOM, "model", "model", "CC0-1.0"))
     if name in EMBEDDED_MODELS:
         return _embedded(name)
-    folder = Path(name)
-    if folder.is_dir():
+    folder = model_folder(name)
+    if folder is not None:
         return FoundModel(Ancestor(folder.resolve().name, "model", "model", None), folder=folder)
     hub_name, _, revision = name.partition("@")
-    if not _is_hub_name(hub_name):
+    return _from_hub(hub_name, revision=revision or None, cache=cache)
+
+
+def model_folder(name: str) -> Path | None:
+    """Return the folder of the user's that `name` is, None for an embedded name, 'tiny-random' or a hub name.
+
+    Looks at no network. Raises PluginError when `name` is none of these.
+    """
+    if name == TINY_RANDOM or name in EMBEDDED_MODELS:
+        return None
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if not _is_hub_name(name.partition("@")[0]):
         known = ", ".join([*EMBEDDED_MODELS, TINY_RANDOM])
         raise PluginError(f"model {name!r}: no such folder, and neither an embedded model ({known}) nor a hub name")
-    return _from_hub(hub_name, revision=revision or None, cache=cache)
+    return None
 
 
 def _is_hub_name(name: str) -> bool:

@@ -188,6 +188,16 @@ def test_an_unknown_model_lists_the_known_ones(name: str, tmp_path: Path, capfd:
     assert is_unfinished(tmp_path / "out")
 
 
+@pytest.mark.parametrize("section", ["reward", "align"])
+def test_a_run_refuses_a_wrong_model_before_its_first_stage(section: str, tmp_path: Path, capfd: Capture) -> None:
+    (tmp_path / "model").mkdir()
+    for name, words in (("no-such-model", "no such folder"), (str(tmp_path / "model"), "no config.json")):
+        said = steersman(capfd, "run", CONFIG, "--set", f"{section}.model={name}", "--out", tmp_path / "out")
+        assert said.code == EXIT_USER_INPUT
+        assert words in said.fault
+        assert not (tmp_path / "out").exists()
+
+
 def test_a_hub_name_without_a_network_ends_within_seconds(
     tmp_path: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
