@@ -68,45 +68,59 @@ def _make(folder: Path, *, settings: HumanDataSettings, held_out: int, seed: int
 def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np.random.Generator) -> Sample:
     """Return a sample of tasks: training from the training split, validation and held-out prompts from the other.
 
-    A fifth of the tasks is for validation, fewer where the split has no more; training takes the rest.
-
+    A fifth of the tasks is for validation, fewer where the split has no more; training takes the rest. Where rating
+    lists came all tasks are from the training split: cleaning sets some of them aside for validation, whichever split
+    they are from, and none of the other split must be learnt from.
     With `max_characters` only tasks that short are drawn, and a note says how many that left.
     """
     training, validation = (_short(each, limit=settings.max_characters) for each in (data.train, data.validation))
-    notes = []
-    if settings.max_characters is not None:
-        notes.append(
-            f"Sampled from the {training.height // 2} of {data.train.height // 2} training tasks and"
-            f" {validation.height // 2} of {data.validation.height // 2} validation tasks whose prompt and two"
-            f" responses have at most {settings.max_characters} characters: short tasks are over-represented."
-        )
+    notes = [] if settings.max_characters is None else [_short_note(data, training, validation, settings=settings)]
     if training.height < 2 or validation.height < 4:
         raise DataError(f"{settings.path}: too few tasks of at most {settings.max_characters} characters; raise it")
-    # every prompt of the split may be held out, also one whose responses are too long to train on
-    askable = data.validation["prompt"].unique(maintain_order=True)
-    if settings.max_characters is not None:
-        askable = askable.filter(askable.str.len_chars() <= settings.max_characters)
-    wanted = settings.prompts or round(training.height / 2 / (1 - _VALIDATION_SHARE))
-    count = min(round(_VALIDATION_SHARE * wanted), validation.height // 2, len(askable) - held_out)
-    if count < 1:
-        raise DataError(
-            f"{settings.path}: {len(askable)} validation prompts are too few for {held_out} held-out prompts and a"
-            " validation set; lower prompts.held_out"
-        )
+    share = _VALIDATION_SHARE if data.disagreements is None else 0.0
+    askable = _askable(data.validation, limit=settings.max_characters)
+    wanted = settings.prompts or round(training.height / 2 / (1 - share))
+    # lists are split later, labels need a validation task at least
+    least = 1 if share else 0
+    count = min(round(share * wanted), validation.height // 2, len(askable) - held_out)
+    if count < least:
+        raise _too_few(len(askable), settings=settings, held_out=held_out)
     drawn = sample_tasks(training, count=min(wanted - count, training.height // 2), rng=rng)
-    # a prompt that both splits hold must not choose the step of a model trained on it
-    unseen = validation.filter(~pl.col("prompt").is_in(drawn["prompt"].unique().implode()))
-    if unseen.height < 2:
-        raise DataError(f"{settings.path}: every validation prompt is among the training prompts, so none can check")
-    checked = sample_tasks(unseen, count=min(count, unseen.height // 2), rng=rng)
+    # a prompt that both splits hold must neither choose the step of a model trained on it nor judge that model
+    learnt = drawn["prompt"].unique().implode()
+    unseen, askable = validation.filter(~pl.col("prompt").is_in(learnt)), askable.filter(~askable.is_in(learnt))
+    count = min(count, unseen.height // 2, len(askable) - held_out)
+    if count < least:
+        raise _too_few(len(askable), settings=settings, held_out=held_out)
+    checked = sample_tasks(unseen, count=count, rng=rng) if count else validation.clear()
     if settings.prompts and (drawn.height + checked.height) // 2 < wanted:
         notes.append(f"{wanted} tasks were asked for, {(drawn.height + checked.height) // 2} are there.")
-    used = set(drawn["prompt"]) | set(checked["prompt"])
-    rest = [prompt for prompt in askable if prompt not in used]
-    if len(rest) < held_out:
-        raise DataError(f"{settings.path}: {held_out} held-out prompts were asked for, only {len(rest)} are left")
+    rest = askable.filter(~askable.is_in(checked["prompt"].unique().implode())).to_list()
     chosen = rng.permutation(len(rest))[:held_out]
     return Sample(drawn, checked, [rest[index] for index in sorted(chosen.tolist())], tuple(notes))
+
+
+def _short_note(
+    data: HumanData, training: pl.DataFrame, validation: pl.DataFrame, *, settings: HumanDataSettings
+) -> str:
+    return (
+        f"Sampled from the {training.height // 2} of {data.train.height // 2} training tasks and"
+        f" {validation.height // 2} of {data.validation.height // 2} validation tasks whose prompt and two"
+        f" responses have at most {settings.max_characters} characters: short tasks are over-represented."
+    )
+
+
+def _askable(validation: pl.DataFrame, *, limit: int | None) -> pl.Series:
+    # every prompt of the split may be held out, also one whose responses are too long to train on
+    prompts = validation["prompt"].unique(maintain_order=True)
+    return prompts if limit is None else prompts.filter(prompts.str.len_chars() <= limit)
+
+
+def _too_few(prompts: int, *, settings: HumanDataSettings, held_out: int) -> DataError:
+    return DataError(
+        f"{settings.path}: {prompts} validation prompts that are not trained on are too few for {held_out} held-out"
+        " prompts and a validation set; lower prompts.held_out"
+    )
 
 
 def _short(examples: pl.DataFrame, *, limit: int | None) -> pl.DataFrame:

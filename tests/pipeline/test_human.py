@@ -94,6 +94,13 @@ def test_rating_lists_go_through_cleaning(cleaned: Path) -> None:
     assert set(object_of(cleaned / "clean" / "agreement.json")) == set(ATTRIBUTES)
 
 
+def test_nothing_of_the_validation_split_is_learnt_from_where_lists_are_split_anew(cleaned: Path) -> None:
+    rows = [row for name in ("train", "validation") for row in rows_of(cleaned / "clean" / f"{name}.jsonl.gz")]
+    released = {str(row["prompt"]) for row in examples("check", tasks=VALIDATION_TASKS, seed=2)}
+    assert not released & {str(row["prompt"]) for row in rows}
+    assert {str(row["prompt"]) for row in rows_of(cleaned / "evaluate" / "samples.jsonl")} <= released
+
+
 @pytest.mark.parametrize("kind", ["aggregated", "cleaned"])
 def test_human_labels_are_never_marked_simulated(kind: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(kind)
@@ -179,6 +186,17 @@ def test_validation_never_shares_a_prompt_with_training() -> None:
     sample = human.draw(data, settings=asked, held_out=2, rng=np.random.default_rng(0))
     assert not set(sample.validation["prompt"]) & set(sample.training["prompt"])
     assert not set(sample.held_out) & {*sample.training["prompt"], *sample.validation["prompt"]}
+
+
+def test_prompts_that_both_splits_hold_leave_enough_to_hold_out() -> None:
+    shared = frame("shared", tasks=2)
+    data = HumanData(
+        pl.concat([shared, frame("train", tasks=38)]), pl.concat([shared, frame("check", tasks=6)]), None, (), ()
+    )
+    asked = HumanDataSettings.model_validate({"path": "labels", "prompts": None})
+    sample = human.draw(data, settings=asked, held_out=2, rng=np.random.default_rng(0))
+    # all 40 training tasks are drawn, so that 6 prompts are left, of which 2 are held out
+    assert (sample.training.height, sample.validation.height, len(sample.held_out)) == (2 * 40, 2 * 4, 2)
 
 
 def test_only_short_tasks_are_drawn_where_asked_and_the_loss_is_told() -> None:
