@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import SEEK_END, BytesIO
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from steersman.store.disk import whole_folder as whole_folder
 from steersman.tables import Table, row_faults, table_from_rows
 
 _CHUNK_BYTES = 1 << 20
+_BATCH_ROWS = 1 << 16
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -79,6 +80,14 @@ def write_table(path: Path, frame: pl.DataFrame) -> None:
         write_bytes(path, data.getvalue())
         return
     write_jsonl(path, frame.to_dicts())
+
+
+def write_rows_stream(path: Path, frames: Iterable[pl.DataFrame]) -> None:
+    """Write the rows of `frames`, one after another, as `write_table` writes one frame.
+
+    All frames have the same columns, and there is at least one; it may be empty.
+    """
+    write_table(path, pl.concat(frames))
 
 
 def append_jsonl(path: Path, row: Mapping[str, object]) -> None:
@@ -157,6 +166,16 @@ def read_table(path: Path, *, table: Table) -> pl.DataFrame:
     rows = read_rows(path, table=table)
     columns = {name: [row.get(name) for row in rows] for name in table.columns}
     return pl.DataFrame(columns, schema=table.schema, strict=False)
+
+
+def iter_table(path: Path, *, table: Table, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a JSON lines or Parquet file in order, as checked frames of a bounded size.
+
+    Only `columns` of `table`, in the order given, are read and checked; all of them where none are named. Raises
+    DataError as `read_table` does, at the latest after the last row: what was yielded before is checked.
+    """
+    asked = Table(table.name, {name: table.columns[name] for name in columns or table.columns})
+    yield from read_table(path, table=asked).iter_slices(_BATCH_ROWS)
 
 
 def _read_parquet(path: Path) -> list[dict[str, object]]:
