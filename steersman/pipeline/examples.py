@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from steersman.errors import DataError
+from steersman.sources.helpsteer2 import check_pairs
 from steersman.store.files import read_table
 from steersman.tables import EXAMPLES
 
@@ -24,14 +24,9 @@ class RatedPairs:
 
 
 def read_pairs(path: Path) -> RatedPairs:
-    """Return the pairs in an examples file; raises DataError where two rows of a pair have different prompts."""
+    """Return the pairs in an examples file; raises DataError that names every row without a partner."""
     examples = read_table(path, table=EXAMPLES)
+    check_pairs({path: examples})
     first, second = examples[0::2], examples[1::2]
-    if first.height != second.height:
-        raise DataError(f"{path}: {examples.height} rows, but rows 2k and 2k+1 belong to one prompt; one is missing")
-    is_apart = (first["prompt"] != second["prompt"]).arg_true()
-    if is_apart.len():
-        row = 2 * int(is_apart[0]) + 1
-        raise DataError(f"{path}: rows {row} and {row + 1} must share a prompt ({is_apart.len()} such pairs)")
     responses: list[tuple[str, ...]] = list(zip(first["response"].to_list(), second["response"].to_list(), strict=True))
     return RatedPairs(first["prompt"].to_list(), responses, examples)

@@ -55,7 +55,8 @@ def run(folders: Sequence[Path], *, out: Path | None) -> Path:
     """Write the report of one run or several and return its path.
 
     `out` is a file, or a folder that gets `report.html`; None puts the page into the run's own folder.
-    Raises RunError for a folder that is no run, and for several runs without `out`; DataError for a damaged file.
+    Raises RunError for a folder that is no run, for several runs without `out`, and where a file that is no page would
+    be replaced; DataError for a damaged file.
     """
     place = _place(folders, out=out)
     page = render_report(ReportData(tuple(gather(folder) for folder in folders)))
@@ -70,10 +71,17 @@ def _place(folders: Sequence[Path], *, out: Path | None) -> Path:
         if not (folder / LINEAGE_FILE).is_file():
             raise RunError(f"{folder}: not a run (no {LINEAGE_FILE}); give a folder that steersman run or demo wrote")
     if out is not None:
-        return out / REPORT_FILE if out.is_dir() else out
+        return _free_place(out / REPORT_FILE if out.is_dir() else out)
     if len(folders) > 1:
         raise RunError("report: several runs need a place for their common page; add --out FILE.html")
     return folders[0] / REPORT_FILE
+
+
+def _free_place(page: Path) -> Path:
+    """Return `page`; raises RunError when a file that is no page stands there."""
+    if page.exists() and page.suffix not in (".html", ".htm"):
+        raise RunError(f"{page}: exists and is no HTML page, so it is not replaced; choose another --out")
+    return page
 
 
 def gather(folder: Path) -> RunReport:

@@ -17,10 +17,13 @@ def run(model: str, data: Path, *, out: Path, progress: Progress = no_progress) 
     """Write a scores table with one row per row of `data`, in order, and return `{"rows", "seconds", "tokens"}`.
 
     Rows of one prompt that follow each other share its tokens. A `response_id` column is carried over. Raises
-    DataError, and writes nothing, when a conversation is longer than the model's context.
+    DataError, and writes nothing, when a conversation is longer than the model's context; RunError when `out` is a
+    folder or `data` itself.
     """
     if out.is_dir():
         raise RunError(f"{out}: is a folder; --out names the scores file to write, for example scores.jsonl")
+    if out.exists() and data.exists() and out.samefile(data):
+        raise RunError(f"{out}: is the file to be scored, which the scores would replace; choose another --out")
     began = time.monotonic()
     rows = read_table(data, table=PROMPTED_RESPONSES)
     opened = open_scorer(model)

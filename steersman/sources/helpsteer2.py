@@ -174,13 +174,7 @@ def _flat(repository: str) -> str:
 def _read(files: _Files, *, ancestors: tuple[Ancestor, ...], notes: tuple[str, ...]) -> HumanData:
     train = read_table(files.train, table=EXAMPLES)
     validation = read_table(files.validation, table=EXAMPLES)
-    faults = [
-        f"{path}:{line}: {fault}"
-        for path, frame in ((files.train, train), (files.validation, validation))
-        for line, fault in _pair_faults(path, frame)
-    ]
-    if faults:
-        raise DataError(f"{join_faults(faults)}. The two rated responses of a prompt must be on adjacent lines.")
+    check_pairs({files.train: train, files.validation: validation})
     disagreements = read_table(files.disagreements, table=DISAGREEMENTS) if files.disagreements else None
     found = (
         *_duplicate_notes(train, name="train"),
@@ -191,6 +185,13 @@ def _read(files: _Files, *, ancestors: tuple[Ancestor, ...], notes: tuple[str, .
     return HumanData(train, validation, disagreements, ancestors, (*notes, *found))
 
 
+def check_pairs(examples: Mapping[Path, pl.DataFrame]) -> None:
+    """Raise DataError that names every row, in any of the files, that does not share its prompt with its partner."""
+    faults = [fault for path, frame in examples.items() for fault in _pair_faults(path, frame)]
+    if faults:
+        raise DataError(f"{join_faults(faults)}. The two rated responses of a prompt must be on adjacent lines.")
+
+
 def _unpaired_rows(frame: pl.DataFrame) -> list[int]:
     """Return the first rows (from 0) of pairs that do not share a prompt; a last row on its own is one of them."""
     prompts = frame["prompt"]
@@ -199,18 +200,25 @@ def _unpaired_rows(frame: pl.DataFrame) -> list[int]:
     return [*differs.to_list(), *([frame.height - 1] if frame.height % 2 else [])]
 
 
-def _pair_faults(path: Path, frame: pl.DataFrame) -> list[tuple[int, str]]:
+def _pair_faults(path: Path, frame: pl.DataFrame) -> list[str]:
     unpaired = _unpaired_rows(frame)
     if not unpaired:
         return []
-    # empty lines are passed over when a table is read, so that rows and lines differ
-    lines = [number for number, line in enumerate(read_lines(path), start=1) if line.strip()]
+    places = _places(path, num_rows=frame.height)
     return [
-        (lines[row], f"its prompt differs from that of line {lines[row + 1]}")
+        f"{places[row]}: its prompt differs from that of the next row"
         if row + 1 < frame.height
-        else (lines[row], "the last row has no partner")
+        else f"{places[row]}: the last row has no partner"
         for row in unpaired
     ]
+
+
+def _places(path: Path, *, num_rows: int) -> list[str]:
+    """Return the file and the number, from 1, of each row's line; a Parquet file has rows only."""
+    if path.suffix == ".parquet":
+        return [f"{path}: row {number}" for number in range(1, num_rows + 1)]
+    # empty lines are passed over when a table is read, so that rows and lines differ
+    return [f"{path}:{number}" for number, line in enumerate(read_lines(path), start=1) if line.strip()]
 
 
 def _duplicate_notes(frame: pl.DataFrame, *, name: str) -> list[str]:

@@ -256,6 +256,16 @@ def test_an_ancestor_simulated_in_one_stage_marks_the_run(tmp_path: Path) -> Non
     assert gather(folder).simulated
 
 
+def test_a_page_replaces_pages_only(tmp_path: Path) -> None:
+    folder = write_bare_run(tmp_path / "demo", ancestors=())
+    (tmp_path / "page.html").write_text("old", encoding="utf-8")
+    assert "<h1" in run([folder], out=tmp_path / "page.html").read_text(encoding="utf-8")
+    before = (folder / "lineage.json").read_bytes()
+    with pytest.raises(RunError, match="exists and is no HTML page"):
+        run([folder], out=folder / "lineage.json")
+    assert (folder / "lineage.json").read_bytes() == before
+
+
 def test_an_empty_response_is_said_to_be_empty(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "demo")
     assert "An empty response." not in run([folder], out=None).read_text(encoding="utf-8")

@@ -72,6 +72,16 @@ def test_a_run_folder_and_its_checkpoint_are_the_same_model(model: str, tmp_path
     assert scored(model, ROWS, folder=tmp_path) == scored(f"{model}/checkpoint", ROWS, folder=tmp_path)
 
 
+def test_scores_never_replace_the_file_they_are_about(model: str, tmp_path: Path) -> None:
+    data, link = tmp_path / "rows.jsonl", tmp_path / "link.jsonl"
+    write_jsonl(data, ROWS)
+    link.symlink_to(data)
+    for out in (data, link):
+        with pytest.raises(RunError, match="is the file to be scored"):
+            score.run(model, data, out=out)
+    assert rows_of(data) == ROWS
+
+
 def test_a_policy_is_no_reward_model(finished_run: Path, tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="cannot be loaded with a classification head"):
         scored(str(finished_run / "align"), ROWS, folder=tmp_path)

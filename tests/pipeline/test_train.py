@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 from tiny_loop import rows_of, tiny_settings
@@ -162,15 +163,18 @@ def test_data_in_which_no_pair_fits_is_refused(tmp_path: Path) -> None:
         train_reward.run(reward_settings(data, "reward.max_tokens=16"), out=tmp_path / "run")
 
 
-def test_a_last_row_without_partner_is_refused(tmp_path: Path) -> None:
-    data = data_section(tmp_path, train=tasks(4)[:-1], validation=tasks(2))
-    with pytest.raises(DataError, match="7 rows, but rows 2k and 2k\\+1 belong to one prompt"):
+def test_every_row_without_a_partner_is_named_with_its_line(tmp_path: Path) -> None:
+    rows = [row(1, "a", 1), row(2, "b", 2), *tasks(2), row(3, "c", 1)]
+    data = data_section(tmp_path, train=rows, validation=tasks(2))
+    with pytest.raises(DataError, match=r"train\.jsonl:1: its prompt differs from that of the next row; ") as caught:
         train_reward.run(reward_settings(data), out=tmp_path / "run")
+    assert f"train.jsonl:{len(rows)}: the last row has no partner" in str(caught.value)
 
 
-def test_rows_of_different_prompts_are_no_pair(tmp_path: Path) -> None:
-    data = data_section(tmp_path, train=[row(1, "a", 1), row(2, "b", 2)], validation=tasks(2))
-    with pytest.raises(DataError, match="rows 1 and 2 must share a prompt"):
+def test_rows_of_a_parquet_file_without_a_partner_are_named_by_row(tmp_path: Path) -> None:
+    pl.DataFrame([*tasks(2), row(1, "a", 1), row(2, "b", 2)]).write_parquet(tmp_path / "train.parquet")
+    data = {**data_section(tmp_path, train=tasks(2), validation=tasks(2)), "train": str(tmp_path / "train.parquet")}
+    with pytest.raises(DataError, match=r"train\.parquet: row 5: its prompt differs from that of the next row\."):
         train_reward.run(reward_settings(data), out=tmp_path / "run")
 
 

@@ -87,7 +87,7 @@ def test_rows_out_of_pairs_are_all_named_by_line(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_bytes(b"\n".join([*lines[:2], b"", *lines[2:]]))
     with pytest.raises(DataError) as caught:
         read_helpsteer2(folder, cache=tmp_path)
-    assert "train.jsonl:4: its prompt differs from that of line 5" in str(caught.value)
+    assert "train.jsonl:4: its prompt differs from that of the next row" in str(caught.value)
     assert "train.jsonl:6: the last row has no partner" in str(caught.value)
 
 
