@@ -33,8 +33,6 @@ def pairwise_accuracy(
 ) -> PairwiseAccuracy:
     """Return how often the higher score meets the higher label, with a 95 % bootstrap interval over pairs.
 
-    Where all pairs came out alike every resample does too, and a bootstrap interval would have no width. There the
-    interval is the exact one for a share (Clopper and Pearson 1934): with n pairs right, from 0.025^(1/n) to 1.
     `labels` and `scores` have shape (rows,). Raises DataError for an odd number of rows, a score that is not a finite
     number, or labels that tie in every pair.
     """
@@ -42,16 +40,21 @@ def pairwise_accuracy(
     is_untied = _untied(label_gaps, score_gaps)
     is_right = _is_right(label_gaps, score_gaps)[is_untied]
     return PairwiseAccuracy(
-        accuracy=_unanimous(is_right) or bootstrap_mean(is_right, rng=rng, rounds=rounds),
+        accuracy=share_interval(is_right, rng=rng, rounds=rounds),
         tied_labels=int((~is_untied).sum()),
         tied_scores=int((score_gaps[is_untied] == 0).sum()),
     )
 
 
-def _unanimous(is_right: npt.NDArray[np.float64]) -> Interval | None:
-    share, count = float(is_right[0]), is_right.size
-    if (is_right != share).any():
-        return None
+def share_interval(outcomes: npt.NDArray[np.float64], *, rng: np.random.Generator, rounds: int) -> Interval:
+    """Return the mean of `outcomes`, from 0 (lost) to 1 (won), shape (units,), with a 95 % bootstrap interval.
+
+    Where all units were won, or all lost, every resample is alike and a bootstrap interval would have no width. There
+    it is the exact one for a share (Clopper and Pearson 1934): with n units won, from 0.025^(1/n) to 1.
+    """
+    share, count = float(outcomes[0]), outcomes.size
+    if share not in (0.0, 1.0) or (outcomes != share).any():
+        return bootstrap_mean(outcomes, rng=rng, rounds=rounds)
     bound = (_TAIL ** (1 / count)) if share else 1 - _TAIL ** (1 / count)
     return Interval(share, min(share, bound), max(share, bound), count)
 

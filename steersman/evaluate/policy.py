@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steersman.errors import DataError
+from steersman.evaluate.pairwise import share_interval
 from steersman.stats.bootstrap import Interval, bootstrap_mean
 
 
@@ -43,6 +44,6 @@ def compare_rewards(
         before=bootstrap_mean(start, rng=rng, rounds=rounds),
         after=bootstrap_mean(aligned, rng=rng, rounds=rounds),
         difference=bootstrap_mean(differences, rng=rng, rounds=rounds),
-        win_share=bootstrap_mean(wins, rng=rng, rounds=rounds),
+        win_share=share_interval(wins, rng=rng, rounds=rounds),
         ties=int((differences == 0).sum()),
     )

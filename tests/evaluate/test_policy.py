@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from steersman.errors import DataError
 from steersman.evaluate.policy import compare_rewards
@@ -22,6 +23,14 @@ def test_a_tie_counts_half_a_win() -> None:
     found = compare_rewards([0, 0, 0, 0], [1, 0, 9, -1], rng=rng(), rounds=100)
     assert found.win_share.estimate == (1 + 0.5 + 1 + 0) / 4
     assert found.ties == 1
+
+
+@pytest.mark.parametrize("change", [1.0, -1.0])
+def test_a_policy_that_wins_or_loses_everywhere_has_the_exact_interval_of_a_share(change: float) -> None:
+    before = np.array([0.0, 5.0, 2.0, 7.0])
+    found = compare_rewards(before, before + change, rng=rng(), rounds=100).win_share
+    exact = binomtest(4 if change > 0 else 0, 4).proportion_ci(0.95, method="exact")
+    assert [found.low, found.high] == pytest.approx([exact.low, exact.high])
 
 
 def test_a_policy_against_itself_wins_half_of_nothing() -> None:
