@@ -1,0 +1,101 @@
+"""Arrays as the statistics take them: their types, the check at the door, and equal things given equal numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+AnyInts = npt.NDArray[np.integer]
+
+_MOST_CODE = 2**62
+# a look-up table with this many cells per item, and this many more, still beats sorting
+_CELLS_PER_ITEM = 4
+_SPARE_CELLS = 65_536
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbering:
+    """Items told apart: N different ones among R, in the order of their values.
+
+    `places` (R,) is the number of each item, `first` (N,) where each of the different ones occurs first, and `sizes`
+    (N,) how often it does.
+    """
+
+    places: IntArray
+    first: IntArray
+    sizes: IntArray
+
+
+def integer_array(name: str, values: npt.ArrayLike, *, axes: int) -> AnyInts:
+    """Return `values` as an array of any integer type, not copied; raises ValueError for other types, shapes or signs.
+
+    Floats are refused even where they are whole: a missing rating among them would be NaN.
+    """
+    array = np.asarray(values)
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu" or array.ndim != axes:
+        raise ValueError(f"{name} must be integers with {axes} axes, got {array.dtype} with shape {array.shape}")
+    if array.size and int(array.min()) < 0:
+        raise ValueError(f"{name} must not be negative, got {int(array.min())}")
+    return array
+
+
+def level_array(name: str, values: npt.ArrayLike, *, num_levels: int) -> AnyInts:
+    """Return a vector of levels 0..num_levels-1; raises ValueError that says where one lies outside."""
+    array = integer_array(name, values, axes=1)
+    outside = np.flatnonzero(array >= num_levels)
+    if outside.size:
+        raise ValueError(f"{name}[{outside[0]}] is {array[outside[0]]}, but levels go from 0 to {num_levels - 1}")
+    return array
+
+
+def tallied(codes: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the different ones among integers (R,), sorted, and how often each occurs.
+
+    Linear in R where their range is not much larger than R, else by sorting.
+    """
+    if not _is_narrow(codes):
+        return np.unique(codes, return_counts=True)
+    low = codes.min()
+    cells = np.bincount(codes - low)
+    present = np.flatnonzero(cells)
+    return present + low, cells[present]
+
+
+def numbered(codes: IntArray) -> Numbering:
+    """Tell integers (R,) apart, at the cost of `tallied`."""
+    if not _is_narrow(codes):
+        _, first, places, sizes = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
+        return Numbering(places.astype(np.int64), first.astype(np.int64), sizes.astype(np.int64))
+    shifted = codes - codes.min()
+    cells = np.bincount(shifted)
+    present = np.flatnonzero(cells)
+    place_of = np.zeros(cells.size, dtype=np.int64)
+    place_of[present] = np.arange(present.size)
+    first_of = np.zeros(cells.size, dtype=np.int64)
+    # of repeated indices the last one is kept: backwards, that is the first
+    first_of[shifted[::-1]] = np.arange(codes.size - 1, -1, -1)
+    return Numbering(place_of[shifted], first_of[present], cells[present])
+
+
+def numbered_rows(rows: AnyInts) -> Numbering:
+    """Tell the rows of a table (R, C) of integers >= 0 apart; rows are ordered by their first column, then the next."""
+    codes = np.zeros(rows.shape[0], dtype=np.int64)
+    bound = 1
+    for column in rows.T:
+        base = int(column.max(initial=0)) + 1
+        if bound * base > _MOST_CODE:
+            codes = numbered(codes).places
+            bound = int(codes.max()) + 1
+        codes *= base
+        codes += column.astype(np.int64)
+        bound *= base
+    return numbered(codes)
+
+
+def _is_narrow(codes: IntArray) -> bool:
+    span = int(codes.max()) - int(codes.min()) if codes.size else _MOST_CODE
+    return span <= _CELLS_PER_ITEM * codes.size + _SPARE_CELLS
