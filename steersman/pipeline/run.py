@@ -3,21 +3,37 @@
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from steersman.config.loading import dump_settings
 from steersman.config.run import RunSettings, TrainDataSettings, TrainDpoSettings, TrainRewardSettings
+from steersman.errors import DataError
 from steersman.modeling.loading import check_model_folder
 from steersman.pipeline import clean, evaluate_policy, human, prompts, ratings, report, respond, train_dpo, train_reward
 from steersman.pipeline.lineages import inherited
 from steersman.pipeline.stage import Outcome, Stage, run_stage
 from steersman.protocols import Progress, no_progress
 from steersman.sources.models import model_folder
-from steersman.store.files import append_jsonl, explained_disk_errors, remove_partials, sha256_tree, write_text
-from steersman.store.lineage import Lineage, software_versions, source_commit, write_lineage
+from steersman.store.files import (
+    append_jsonl,
+    explained_disk_errors,
+    remove_partials,
+    sha256_tree,
+    write_bytes,
+    write_text,
+)
+from steersman.store.lineage import (
+    LINEAGE_FILE,
+    Lineage,
+    read_lineage,
+    software_versions,
+    source_commit,
+    write_lineage,
+)
 from steersman.store.runs import (
     CONFIG_FILE,
     DONE_FILE,
@@ -68,10 +84,7 @@ def run(
     """
     began = time.monotonic()
     _check_models(settings)
-    with locked(out):
-        with explained_disk_errors(out):
-            (out / DONE_FILE).unlink(missing_ok=True)
-            remove_partials(out)
+    with locked(out), _attempt(out):
         write_text(out / CONFIG_FILE, dump_settings(settings))
         job = Run(out, settings, progress, say)
         outcomes = _collect(job) if settings.data is None else _take_human_labels(job)
@@ -87,6 +100,41 @@ def run(
         }
         finish(out, fingerprint({"run": dump_settings(settings)}), result=result)
     return result
+
+
+@contextmanager
+def _attempt(out: Path) -> Iterator[None]:
+    """Take `out` for unfinished while the block runs, which ends by `finish`.
+
+    A finished run that was there comes back when the block fails before it changes a stage of it.
+    """
+    with explained_disk_errors(out):
+        stages = _recorded_stages(out)
+        before = {name: (out / name).read_bytes() for name in (CONFIG_FILE, DONE_FILE)} if stages else {}
+        (out / DONE_FILE).unlink(missing_ok=True)
+        remove_partials(out)
+    try:
+        yield
+    finally:
+        # the marker goes last
+        if not (out / DONE_FILE).is_file() and stages == _stages_now(out, names=stages):
+            for name, data in before.items():
+                write_bytes(out / name, data)
+
+
+def _recorded_stages(out: Path) -> dict[str, str]:
+    """Return the hashes of the stages of a finished run as its lineage recorded them; none of an unfinished one."""
+    if not all((out / name).is_file() for name in (CONFIG_FILE, DONE_FILE, LINEAGE_FILE)):
+        return {}
+    try:
+        return read_lineage(out).inputs
+    except DataError:
+        return {}
+
+
+def _stages_now(out: Path, *, names: Iterable[str]) -> dict[str, str]:
+    markers = {name: out / name / DONE_FILE for name in names}
+    return {name: sha256_tree(marker) for name, marker in markers.items() if marker.is_file()}
 
 
 def _check_models(settings: RunSettings) -> None:

@@ -250,6 +250,17 @@ def test_settings_that_fail_at_once_cost_no_finished_result(tmp_path: Path, capf
     assert {each: each.read_bytes() for each in out.rglob("*") if each.is_file()} == before
 
 
+@pytest.mark.parametrize("setting", ["data.path=nowhere", "prompts.limit=5000", "prompts.source=nowhere.jsonl"])
+def test_a_finished_run_outlives_settings_that_fail_in_a_first_stage(
+    setting: str, finished_run: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    shutil.copytree(finished_run, tmp_path / "run")
+    before = {each: each.read_bytes() for each in (tmp_path / "run").rglob("*") if each.is_file()}
+    said = steersman(capfd, "run", CONFIG, "--set", setting, "--out", tmp_path / "run")
+    assert said.code == EXIT_USER_INPUT
+    assert {each: each.read_bytes() for each in before} == before
+
+
 @pytest.mark.parametrize(
     ("verb", "length"), [("clean", 240), ("clean", 300), ("prompts", 300), ("simulate", 240), ("score", 240)]
 )

@@ -215,10 +215,11 @@ def test_a_damaged_marker_redoes_its_stage(own_run: Path) -> None:
     assert (redone, data_files(own_run)) == (["clean"], tables)
 
 
-def test_a_run_that_fails_leaves_no_marker_of_the_run_before(own_run: Path) -> None:
-    with pytest.raises(DataError, match=r"no-such-prompts\.jsonl"):
-        run.run(tiny_settings("prompts.source=no-such-prompts.jsonl"), out=own_run)
+def test_a_run_that_fails_after_a_stage_leaves_no_marker_of_the_run_before(own_run: Path) -> None:
+    with pytest.raises(DataError, match="no conversation fits"):
+        run.run(tiny_settings("annotation.annotators=11", "reward.max_tokens=16"), out=own_run)
     assert not (own_run / "done").exists()
+    assert "annotators: 11" in (own_run / "config.yaml").read_text(encoding="utf-8")
 
 
 def test_an_evaluation_of_a_single_prompt_says_what_to_raise(finished_run: Path, tmp_path: Path) -> None:
