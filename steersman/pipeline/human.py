@@ -103,10 +103,12 @@ def draw(data: HumanData, *, settings: HumanDataSettings, held_out: int, rng: np
 def _short_note(
     data: HumanData, training: pl.DataFrame, validation: pl.DataFrame, *, settings: HumanDataSettings
 ) -> str:
+    tasks = f"{training.height // 2} of {data.train.height // 2} training tasks"
+    if data.disagreements is None:
+        tasks += f" and {validation.height // 2} of {data.validation.height // 2} validation tasks"
     return (
-        f"Sampled from the {training.height // 2} of {data.train.height // 2} training tasks and"
-        f" {validation.height // 2} of {data.validation.height // 2} validation tasks whose prompt and two"
-        f" responses have at most {settings.max_characters} characters: short tasks are over-represented."
+        f"Sampled from the {tasks} whose prompt and two responses have at most {settings.max_characters} characters:"
+        " short tasks are over-represented."
     )
 
 

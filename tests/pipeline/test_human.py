@@ -1,6 +1,7 @@
 """A run on human labels: a small folder in HelpSteer2's released shape, made here, with and without rating lists."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,15 @@ def test_only_short_tasks_are_drawn_where_asked_and_the_loss_is_told() -> None:
     assert max(sizes) <= 100
     assert len(sample.notes) == 1
     assert "short tasks are over-represented" in sample.notes[0]
+
+
+def test_the_loss_is_told_of_the_splits_that_were_drawn_from() -> None:
+    asked = HumanDataSettings.model_validate({"path": "labels", "max_characters": 100})
+    data = HumanData(frame("train", tasks=40), frame("check", tasks=20), None, (), ())
+    for given, told in ((data, True), (replace(data, disagreements=pl.DataFrame()), False)):
+        (note, *_) = human.draw(given, settings=asked, held_out=1, rng=np.random.default_rng(0)).notes
+        assert "of 40 training tasks" in note
+        assert ("of 20 validation tasks" in note) is told
 
 
 def test_a_limit_that_leaves_nothing_is_told() -> None:
