@@ -47,10 +47,9 @@ def resample_groups(
     if groups.size != checked.shape[0]:
         raise ValueError(f"each unit needs a group, got {checked.shape[0]} units and {groups.size} groups")
     kinds = _kinds_of_groups(*_rated(checked, groups.astype(np.int64)))
-    if kinds.sizes.sum() < 2:
-        rounds = 0
     draw = _multinomial_sums if kinds.sizes.size <= _MOST_KINDS else _normal_sums
-    return _stack(draw(kinds, rng=rng, rounds=rounds), blocks=kinds.blocks, levels=checked.shape[1])
+    sums = draw(kinds, rng=rng, rounds=rounds) if kinds.sizes.sum() > 1 else np.empty((0, kinds.sums.shape[1]))
+    return _stack(sums, blocks=kinds.blocks, levels=checked.shape[1])
 
 
 def percentile_interval(values: FloatArray) -> tuple[float, float] | None:
@@ -119,9 +118,9 @@ def _unit_sums(kinds: IntArray) -> tuple[sparse.csr_array, IntArray]:
 
 
 def _multinomial_sums(kinds: _Kinds, *, rng: np.random.Generator, rounds: int) -> FloatArray:
-    shares, sums = kinds.sizes / max(1, kinds.sizes.sum()), kinds.sums.toarray()
-    drawn = rng.multinomial(int(kinds.sizes.sum()), shares, size=rounds)
-    return np.asarray(drawn @ sums)
+    groups = int(kinds.sizes.sum())
+    drawn = rng.multinomial(groups, kinds.sizes / groups, size=rounds)
+    return np.asarray(drawn @ kinds.sums.toarray())
 
 
 def _normal_sums(kinds: _Kinds, *, rng: np.random.Generator, rounds: int) -> FloatArray:
