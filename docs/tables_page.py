@@ -1,7 +1,6 @@
 """Write docs/tables.md from steersman.tables, so that the page cannot differ from the check at the door."""
 
-from steersman import tables
-from steersman.tables import Column, Table
+from steersman.tables import Column, Table, schemas
 
 _INTRODUCTION = """# Tables
 
@@ -9,7 +8,7 @@ Every bulk table is a JSON lines file (`.jsonl`, `.jsonl.gz`) or a Parquet file 
 comes from outside is checked when it is read: all faults of a file are reported at once, each with its line. Keys that
 a table does not name are passed over. A column that "may be missing" may also be null.
 
-This page is generated: change `steersman/tables.py`, then run `make format`.
+This page is generated: change `steersman/tables/schemas.py`, then run `make format`.
 """
 # One sentence per table; a table without one stops the generator.
 _ROWS = {
@@ -44,7 +43,7 @@ _KINDS = {
 
 def tables_page() -> str:
     """Return the page, a section per table in the order of steersman.tables."""
-    found = [value for value in vars(tables).values() if isinstance(value, Table)]
+    found = [value for value in vars(schemas).values() if isinstance(value, Table)]
     return "\n".join([_INTRODUCTION, *map(_section, found)]) + _PROMPT_TEXT
 
 
