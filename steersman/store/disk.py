@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from steersman.errors import RunError
+from steersman.store.cache import CACHE_VARIABLE, cache_folder
 
 PARTIAL_SUFFIX = ".partial"
 LOCK_FILE = ".lock"
@@ -39,18 +40,26 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
 
 
 def _refusal(error: OSError, *, path: Path) -> str:
+    elsewhere = _elsewhere(path)
     if error.errno in _FULL_DISK:
-        return "no space left on the disk; free some space or choose another --out"
+        return f"no space left on the disk; free some space or {elsewhere}"
     if error.errno in _FORBIDDEN:
-        return "may not be written; check its permissions or choose another --out"
+        return f"may not be written; check its permissions or {elsewhere}"
     if error.errno == errno.ENAMETOOLONG:
         return "the name is too long; choose a shorter --out"
     if isinstance(error, NotADirectoryError | FileExistsError):
-        return "a file stands where a folder is needed; choose another --out"
+        return f"a file stands where a folder is needed; {elsewhere}"
     if isinstance(error, IsADirectoryError):
-        return "a folder stands where a file is needed; choose another --out"
+        return f"a folder stands where a file is needed; {elsewhere}"
     where = "" if error.filename in (None, str(path)) else f": {error.filename}"
-    return f"cannot be written ({error.strerror}{where}); choose another --out"
+    return f"cannot be written ({error.strerror}{where}); {elsewhere}"
+
+
+def _elsewhere(path: Path) -> str:
+    """Return how a user chooses another place for `path`, which is in the cache or belongs to --out."""
+    if Path(os.path.abspath(path)).is_relative_to(os.path.abspath(cache_folder())):
+        return f"set {CACHE_VARIABLE} to another folder"
+    return "choose another --out"
 
 
 def _beside(path: Path, name: str) -> Path:

@@ -11,6 +11,7 @@ import pytest
 
 from steersman.errors import RunError
 from steersman.store import disk
+from steersman.store.cache import CACHE_VARIABLE
 
 # Replaces the folders 0/set, 1/set ... and dies at folder N before step N of all that it changes in the file system.
 DIES_AT_EACH_STEP = """
@@ -161,3 +162,13 @@ def test_any_refusal_of_the_system_names_the_place_and_the_reason(tmp_path: Path
 def test_an_error_that_is_not_of_the_system_passes(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="no such model"), disk.explained_disk_errors(tmp_path):
         raise OSError("no such model")
+
+
+def test_a_refusal_about_the_cache_names_the_variable_that_moves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for cache, words in ((tmp_path / "file", f"set {CACHE_VARIABLE} to another folder"), (tmp_path / "c", "--out")):
+        monkeypatch.setenv(CACHE_VARIABLE, str(cache))
+        with pytest.raises(RunError, match=f"a file stands where a folder is needed; .*{words}"):
+            disk.whole_folder(tmp_path / "file" / "models" / "m").__enter__()
