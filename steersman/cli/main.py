@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import click
 
 from steersman import __version__
-from steersman.cli.data_verbs import agreement, annotate, clean
+from steersman.cli.clean_verbs import agreement, clean
+from steersman.cli.data_verbs import annotate
 from steersman.cli.loop_verbs import demo, licences, prompts, report, respond, run
 from steersman.cli.model_verbs import evaluate, score, serve, train
 from steersman.cli.options import CONTEXT
+from steersman.cli.publish_verb import publish
 from steersman.errors import EXIT_DONE, EXIT_OUR_FAULT, EXIT_USER_INPUT, SteersmanError
 
 EXIT_INTERRUPTED = 130
@@ -36,6 +38,7 @@ for _verb in (
     annotate,
     agreement,
     clean,
+    publish,
     train,
     score,
     serve,
