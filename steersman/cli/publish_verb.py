@@ -1,14 +1,11 @@
 """The verb that sends a folder to the hub."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import click
 
 from steersman.cli.options import PATH, as_json_option, emit, say
-
-if TYPE_CHECKING:
-    from steersman.sources.hub_upload import Visibility
 
 
 @click.command()
@@ -25,7 +22,7 @@ def publish(folder: Path, repository: str, public: bool, licence_accepted: bool,
     """
     from steersman.pipeline import publish as pipeline
 
-    visibility: Visibility = "public" if public else "private"
+    visibility: Literal["private", "public"] = "public" if public else "private"
     plan = pipeline.plan(folder, repository=repository)
     say(pipeline.plan_text(plan, visibility=visibility))
     if dry_run:
