@@ -11,8 +11,8 @@ closeness^|j - k|. A rater with few ratings is then believed to be right or near
 probability is ever 0.
 
 U units, P raters, K levels. The result is the same to the last bit in whatever order ratings, units or raters come:
-all sums over them are exact (steersman.stats.votes), at the price of a rounding that is below 1e-9 for four million
-units.
+all sums over them are exact (steersman.stats.votes), at the price of rounding each unit's shares, by less than 1e-9 for
+four million units. That shows only without smoothing, in rows of a confusion that rest on less evidence than that.
 """
 
 from dataclasses import dataclass

@@ -92,9 +92,9 @@ def summable(values: FloatArray, *, largest: float, terms: int) -> FloatArray:
 
     No absolute value may be above `largest`, infinite ones aside. The rounding is at most `largest` * `terms` / 2^52.
     """
-    if largest == 0:
-        return values
     step = 2.0 ** (math.frexp(largest * terms)[1] - _EXACT_BITS)
+    if step == 0.0:  # so small that all numbers are multiples of the smallest one there is
+        return values
     found: FloatArray = np.rint(values / step)
     found *= step
     return found
