@@ -3,6 +3,8 @@
 Every message says what is wrong, where, and what to do. Faults of ours are not wrapped: they keep their traceback.
 """
 
+from collections.abc import Sequence
+
 EXIT_DONE = 0
 EXIT_CHECK_FELL_SHORT = 1
 EXIT_USER_INPUT = 2
@@ -43,8 +45,11 @@ class CheckFailedError(SteersmanError):
     exit_code = EXIT_CHECK_FELL_SHORT
 
 
-def join_faults(faults: list[str]) -> str:
-    """Return `faults` as one message, the first 20 of them and a count of the rest."""
-    shown = "; ".join(faults[:MAX_FAULTS_SHOWN])
-    rest = len(faults) - MAX_FAULTS_SHOWN
-    return shown if rest <= 0 else f"{shown}; and {rest} more"
+def join_faults(faults: Sequence[str], *, count: int | None = None) -> str:
+    """Return `faults` as one message, the first 20 of them and the number of the rest.
+
+    There are `count` of them, where `faults` are only the first.
+    """
+    shown = faults[:MAX_FAULTS_SHOWN]
+    rest = (len(faults) if count is None else count) - len(shown)
+    return "; ".join(shown) + (f"; and {rest} more" if rest > 0 else "")

@@ -4,7 +4,8 @@ A table is a Polars frame whose columns, types and ranges are one of the schemas
 outside passes it through `table_from_rows` (JSON rows) or `check_table` (a frame); inside, tables are trusted.
 """
 
-from steersman.tables.cells import cell_fault, check_table, row_faults, table_from_rows
+from steersman.tables.cells import cell_fault, row_faults, table_from_rows
+from steersman.tables.frames import check_table
 from steersman.tables.schemas import (
     DISAGREEMENTS,
     EXAMPLES,

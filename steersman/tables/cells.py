@@ -6,11 +6,12 @@ from typing import TypeGuard
 
 import polars as pl
 
-from steersman.errors import DataError, join_faults
-from steersman.tables.schemas import Column, Table
+from steersman.tables.faults import faults_of, raise_if_any
+from steersman.tables.schemas import DTYPES, Column, Table
 
 INT64_LIMIT = 2**63
 MAX_FLOAT = sys.float_info.max
+_LISTS = (DTYPES["texts"], DTYPES["integers"])
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
@@ -109,12 +110,22 @@ def table_from_rows(rows: Sequence[Mapping[str, object]], *, table: Table, sourc
         for number, row in enumerate(rows, start=1)
         for fault in row_faults(row, table=table)
     ]
-    if faults:
-        raise DataError(f"{join_faults(faults)}. See docs/tables.md for the columns of {table.name}.")
-    columns = {name: [row.get(name) for row in rows] for name in table.columns}
-    return pl.DataFrame(columns, schema=table.schema, strict=False)
+    raise_if_any(faults_of(faults), table=table)
+    return frame_from_columns({name: [row.get(name) for row in rows] for name in table.columns}, table=table)
 
 
-def check_table(frame: pl.DataFrame, *, table: Table, source: str) -> pl.DataFrame:
-    """Return `frame` with the columns of `table` in order, or raise DataError as `table_from_rows` does."""
-    return table_from_rows(frame.to_dicts(), table=table, source=source)
+def frame_from_columns(columns: Mapping[str, Sequence[object]], *, table: Table) -> pl.DataFrame:
+    """Return checked values, None where there is none, as a frame with exactly the columns of `table`."""
+    return pl.DataFrame([column_series(name, columns[name], dtype=dtype) for name, dtype in table.schema.items()])
+
+
+def column_series(name: str, values: Sequence[object], *, dtype: pl.DataType) -> pl.Series:
+    """Return checked values as a column of the type `dtype`; 3.0 becomes 3 where that is a whole number."""
+    if dtype in _LISTS:
+        # a Python list costs Polars a hundred times what a number does, and few of them differ from each other
+        places: dict[tuple[object, ...] | None, int] = {}
+        keys = (tuple(value) if isinstance(value, list) else None for value in values)
+        indices = [places.setdefault(key, len(places)) for key in keys]
+        distinct = [None if key is None else list(key) for key in places]
+        return pl.Series(name, distinct, dtype=dtype, strict=False)[indices]
+    return pl.Series(name, values, dtype=dtype, strict=False)

@@ -10,7 +10,7 @@ from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
 
 Kind = Literal["text", "integer", "number", "flag", "texts", "integers", "messages"]
 
-_DTYPES: dict[Kind, pl.DataType] = {
+DTYPES: dict[Kind, pl.DataType] = {
     "text": pl.String(),
     "integer": pl.Int64(),
     "number": pl.Float64(),
@@ -42,7 +42,7 @@ class Table:
     @property
     def schema(self) -> dict[str, pl.DataType]:
         """Polars types by column name."""
-        return {name: _DTYPES[column.kind] for name, column in self.columns.items()}
+        return {name: DTYPES[column.kind] for name, column in self.columns.items()}
 
 
 def _optional(kind: Kind, *, low: float | None = None, high: float | None = None) -> Column:
