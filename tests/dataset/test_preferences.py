@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from random import Random
 
 import polars as pl
 import pytest
@@ -137,10 +138,10 @@ def test_swapping_the_responses_negates_every_label_and_keeps_every_reason(tasks
 
 @given(TASKS, st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
-def test_the_order_of_rows_decides_nothing(tasks: list[list[int | None]], random: object) -> None:
+def test_the_order_of_rows_decides_nothing(tasks: list[list[int | None]], random: Random) -> None:
     ratings = table({f"task {number}": strengths for number, strengths in enumerate(tasks)})
     order = list(range(ratings.height))
-    random.shuffle(order)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
+    random.shuffle(order)
     found = clean_preferences(ratings, rules=RULES)
     shuffled = clean_preferences(ratings[order], rules=RULES)
     assert shuffled.tasks.sort("task_id").equals(found.tasks.sort("task_id"))

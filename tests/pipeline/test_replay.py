@@ -98,6 +98,15 @@ def test_tasks_are_counted_by_who_kept_them(tmp_path: Path) -> None:
     }
 
 
+def test_a_task_of_which_the_release_holds_one_response_alone_was_not_kept_by_it(tmp_path: Path) -> None:
+    source = release(tmp_path)
+    labelled = rows(RELEASED)[:4]
+    write(tmp_path / "train.jsonl", [labelled[0], {**labelled[1], "response": "edited"}, *labelled[2:]])
+    found = replayed(source)
+    assert (found["tasks"]["both"], found["tasks"]["ours_only"]) == (1, 2)
+    assert found["lists"]["only_released"] == 3
+
+
 def test_rows_and_lengths_are_counted(tmp_path: Path) -> None:
     found = replayed(release(tmp_path))
     assert found["lists"] == {"lengths": {"2": 1, "3": 9}, "left_out": 0, "only_released": 2}
