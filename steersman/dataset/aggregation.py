@@ -118,7 +118,8 @@ def _membership(grid: RatingGrid) -> sparse.csr_array:
 
 def _medians(grid: RatingGrid, counted: BoolArray) -> Fractions:
     twice, sizes = _middles(_level_counts(grid, counted))
-    return twice, 2 * (sizes > 0)
+    is_rated = sizes > 0
+    return twice * is_rated, 2 * is_rated
 
 
 def _level_counts(grid: RatingGrid, counted: BoolArray) -> Counts:
