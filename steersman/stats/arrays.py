@@ -1,5 +1,6 @@
 """Arrays as the statistics take them: their types, the check at the door, and equal things given equal numbers."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,22 +53,31 @@ def level_array(name: str, values: npt.ArrayLike, *, num_levels: int) -> AnyInts
     return array
 
 
-def tallied(codes: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the different ones among integers (R,), sorted, and how often each occurs.
+def tallied(parts: Iterable[IntArray], *, bound: int, num_codes: int) -> tuple[IntArray, IntArray]:
+    """Return the different ones among integers 0..bound-1, sorted, and how often each occurs.
 
-    Linear in R where their range is not much larger than R, else by sorting.
+    They come in parts of about `num_codes` in all, so that not all of them are ever in memory. Linear in their number
+    where `bound` is not much larger than that, else by sorting.
     """
-    if not _is_narrow(codes):
-        return np.unique(codes, return_counts=True)
-    low = codes.min()
-    cells = np.bincount(codes - low)
-    present = np.flatnonzero(cells)
-    return present + low, cells[present]
+    if bound <= _CELLS_PER_ITEM * num_codes + _SPARE_CELLS:
+        cells = np.zeros(bound, dtype=np.int64)
+        for codes in parts:
+            np.add.at(cells, codes, 1)
+        present = np.flatnonzero(cells)
+        return present, cells[present]
+    none = np.empty(0, dtype=np.int64)
+    tallies = [(none, none), *(np.unique(codes, return_counts=True) for codes in parts)]
+    found, found_times = (np.concatenate(each) for each in zip(*tallies, strict=True))
+    different, places = np.unique(found, return_inverse=True)
+    times = np.zeros(different.size, dtype=np.int64)
+    np.add.at(times, places, found_times)
+    return different, times
 
 
 def numbered(codes: IntArray) -> Numbering:
-    """Tell integers (R,) apart, at the cost of `tallied`."""
-    if not _is_narrow(codes):
+    """Tell integers (R,) apart; linear in R where their range is not much larger than R, else by sorting."""
+    span = int(codes.max()) - int(codes.min()) if codes.size else _MOST_CODE
+    if span > _CELLS_PER_ITEM * codes.size + _SPARE_CELLS:
         _, first, places, sizes = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
         return Numbering(places.astype(np.int64), first.astype(np.int64), sizes.astype(np.int64))
     shifted = codes - codes.min()
@@ -94,8 +104,3 @@ def numbered_rows(rows: AnyInts) -> Numbering:
         codes += column.astype(np.int64)
         bound *= base
     return numbered(codes)
-
-
-def _is_narrow(codes: IntArray) -> bool:
-    span = int(codes.max()) - int(codes.min()) if codes.size else _MOST_CODE
-    return span <= _CELLS_PER_ITEM * codes.size + _SPARE_CELLS

@@ -49,9 +49,10 @@ def table_kappas(tables: FloatArray, *, weights: Weights) -> FloatArray:
     kappa = 1 - N sum(d o) / sum(d r c): d the weights of disagreement, o the table, N its sum, r and c its margins.
     """
     costs = disagreements(tables.shape[-1], weights=weights)
-    rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
-    observed = (tables * costs).sum(axis=(-2, -1))
-    expected = ((rows @ costs) * columns).sum(axis=-1)
+    # einsum: sums over short last axes are several times slower
+    rows, columns = np.einsum("...ij->...i", tables), np.einsum("...ij->...j", tables)
+    observed = np.einsum("...ij,ij->...", tables, costs)
+    expected = np.einsum("...i,...i->...", rows @ costs, columns)
     return 1.0 - quotients(observed * rows.sum(axis=-1), expected)
 
 

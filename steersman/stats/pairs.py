@@ -5,7 +5,7 @@ up to those of the whole as long as no unit is in both. One rating more is the t
 before: a few tables, which whoever counts live keeps, and adds up with the rest when figures are asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from steersman.stats.arrays import FloatArray, IntArray, numbered, tallied
 from steersman.stats.kappa import ONE_LEVEL, Coefficient, Weights, table_kappas
-from steersman.stats.ratings import RATER_BOUND, checked_ratings, meetings
+from steersman.stats.ratings import RATER_BOUND, Ratings, checked_ratings, meetings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,16 +56,23 @@ def pair_tables(level: npt.ArrayLike, *, unit: npt.ArrayLike, rater: npt.ArrayLi
     """
     ratings = checked_ratings(level, unit=unit, rater=rater, num_levels=num_levels)
     names, num_raters = ratings.rater_ids, max(1, ratings.rater_ids.size)
-    # a rater and a level in one integer: the smaller of two is that of the smaller rater
-    own, width = ratings.rater * num_levels + ratings.level, num_raters * num_levels
-    cells = [np.minimum(own[a], own[b]) * width + np.maximum(own[a], own[b]) for a, b in meetings(ratings.unit)]
-    codes, times = tallied(np.concatenate([np.empty(0, dtype=np.int64), *cells]))
     shape = (num_raters, num_levels, num_raters, num_levels)
+    bound = (num_raters * num_levels) ** 2
+    codes, times = tallied(_cells(ratings, num_levels=num_levels), bound=bound, num_codes=ratings.unit.size)
     one, level_one, other, level_other = np.unravel_index(codes, shape)
     pairs = numbered(one * num_raters + other)
     tables = np.zeros((pairs.sizes.size, num_levels, num_levels), dtype=np.int64)
     tables[pairs.places, level_one, level_other] = times
     return PairTables(np.stack([names[one[pairs.first]], names[other[pairs.first]]], axis=1), tables)
+
+
+def _cells(ratings: Ratings, *, num_levels: int) -> Iterator[IntArray]:
+    """Yield, of two ratings that meet, the cell of their table, until every unordered pair has come once."""
+    width = ratings.rater_ids.size * num_levels
+    for first, second in meetings(ratings.unit):
+        # a rater and a level in one integer: the smaller of two is that of the smaller rater
+        one, other = (ratings.rater[here] * num_levels + ratings.level[here] for here in (first, second))
+        yield np.minimum(one, other) * width + np.maximum(one, other)
 
 
 def sum_of_pairs(parts: Sequence[PairTables]) -> PairTables:

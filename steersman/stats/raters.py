@@ -5,6 +5,7 @@ to those of the whole as long as no unit is in both; one rating more is the tabl
 before.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -70,8 +71,9 @@ def rater_tables(level: npt.ArrayLike, *, unit: npt.ArrayLike, rater: npt.ArrayL
     sizes = numbered(kinds.sum(axis=1))
     # a rating is told by its rater, its level and the counts of its unit; equal ones are looked at once
     shape = (max(1, ratings.rater_ids.size), num_levels, max(1, kinds.shape[0]))
-    codes, times = tallied((ratings.rater * num_levels + ratings.level) * shape[2] + units.places[ratings.unit])
-    rater_of, level_of, kind_of = np.unravel_index(codes, shape)
+    codes = (ratings.rater * num_levels + ratings.level) * shape[2] + units.places[ratings.unit]
+    equals, times = tallied([codes], bound=math.prod(shape), num_codes=codes.size)
+    rater_of, level_of, kind_of = np.unravel_index(equals, shape)
     totals = np.zeros((ratings.rater_ids.size, sizes.sizes.size, num_levels), dtype=np.int64)
     pairs = np.zeros((*totals.shape, num_levels), dtype=np.int64)
     cells = (rater_of, sizes.places[kind_of], level_of)

@@ -13,6 +13,7 @@ from steersman.stats.arrays import AnyInts, IntArray, integer_array, level_array
 
 # two ids fit into one 64-bit integer
 RATER_BOUND = 2**31
+_BLOCK = 2**17
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,14 +58,18 @@ def checked_ratings(level: npt.ArrayLike, *, unit: npt.ArrayLike, rater: npt.Arr
 
 
 def meetings(unit: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """Yield the indices of two ratings of one unit, (P,) and (P,), until every unordered pair has come once."""
-    first, lag = np.arange(unit.size), 1
-    while first.size:
-        # who meets the one so many places further has met the one before that: the list only shrinks
-        first = first[: np.searchsorted(first, unit.size - lag)]
-        first = first[unit[first] == unit[first + lag]]
-        yield first, first + lag
-        lag += 1
+    """Yield the indices of two ratings of one unit, (P,) and (P,), until every unordered pair has come once.
+
+    They come block by block, because small arrays stay in the processor's cache.
+    """
+    for start in range(0, unit.size, _BLOCK):
+        first, lag = np.arange(start, min(start + _BLOCK, unit.size)), 0
+        while first.size:
+            lag += 1
+            # who meets the one so many places further has met the one before that: the list only shrinks
+            first = first[: np.searchsorted(first, unit.size - lag)]
+            first = first[unit[first] == unit[first + lag]]
+            yield first, first + lag
 
 
 def _refuse_repeats(meeting: IntArray, *, units: AnyInts, raters: AnyInts) -> None:

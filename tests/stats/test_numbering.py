@@ -12,14 +12,24 @@ WIDE = st.integers(-(2**61), 2**61)
 
 @FEW
 @given(values=st.lists(NARROW) | st.lists(WIDE))
-def test_numbers_tallies_and_first_places_are_those_of_numpy(values: list[int]) -> None:
+def test_numbers_and_first_places_are_those_of_numpy(values: list[int]) -> None:
     codes = np.array(values, dtype=np.int64)
-    different, first, places, sizes = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
+    _, first, places, sizes = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
     found = numbered(codes)
     np.testing.assert_array_equal(found.places, places)
     np.testing.assert_array_equal(found.first, first)
     np.testing.assert_array_equal(found.sizes, sizes)
-    for one, other in zip(tallied(codes), (different, sizes), strict=True):
+
+
+@pytest.mark.parametrize("bound", [30, 2**61])
+@FEW
+@given(parts=st.lists(st.lists(st.integers(0, 29))))
+def test_parts_are_tallied_as_one(bound: int, parts: list[list[int]]) -> None:
+    """Of the smaller bound a table is made, of the larger one none could be."""
+    codes = [np.array(part, dtype=np.int64) for part in parts]
+    whole = np.array([code for part in parts for code in part], dtype=np.int64)
+    found = tallied(codes, bound=bound, num_codes=whole.size)
+    for one, other in zip(found, np.unique(whole, return_counts=True), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rating_examples import FEW, RATED_UNITS, vectors_of
 
+from steersman.stats import ratings
 from steersman.stats.kappa import ONE_LEVEL, cohen_kappa, confusion_table
 from steersman.stats.pairs import PairTables, pair_agreement, pair_tables, sum_of_pairs
 
@@ -64,6 +65,14 @@ def test_other_names_of_raters_turn_their_tables_only(units: Units, names: list[
         turned = np.transpose(table).tolist() if names[one] > names[other] else table
         assert renamed.pop((min(names[one], names[other]), max(names[one], names[other]))) == turned
     assert not renamed
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_blocks_of_ratings_that_cut_units_in_two_change_nothing(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    units: Units = [{rater: (rater + unit) % 4 for rater in range(unit % 6)} for unit in range(12)]
+    whole = as_dict(tables_of(units))
+    monkeypatch.setattr(ratings, "_BLOCK", size)
+    assert as_dict(tables_of(units)) == whole
 
 
 def test_pairs_below_the_overlap_are_null_and_counted_and_the_mean_weighs_by_overlap() -> None:

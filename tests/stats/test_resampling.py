@@ -4,7 +4,7 @@ import pytest
 from rating_examples import assert_same_counts, counts_of
 
 from steersman.stats import resampling
-from steersman.stats.arrays import FloatArray, IntArray
+from steersman.stats.arrays import AnyInts, FloatArray, IntArray
 from steersman.stats.coefficients import gwet_coefficients, krippendorff_alphas, pooled_kappa, pooled_kappas
 from steersman.stats.counts import CountTables, TableStack, count_tables
 from steersman.stats.intraclass import intraclass_singles
@@ -19,7 +19,7 @@ def noisy_counts(*, groups: int, seed: int, raters: int = 3) -> tuple[IntArray, 
     return counts_of(levels.tolist()), np.repeat(np.arange(groups), 2)
 
 
-def kappas_of(counts: IntArray, groups: npt.ArrayLike, *, seed: int = 0, rounds: int = 200) -> FloatArray:
+def kappas_of(counts: AnyInts, groups: npt.ArrayLike, *, seed: int = 0, rounds: int = 200) -> FloatArray:
     rng = np.random.default_rng(seed)
     return pooled_kappas(resample_groups(counts, unit_groups=groups, rng=rng, rounds=rounds), weights="quadratic")
 
@@ -68,6 +68,12 @@ def test_neither_order_nor_names_nor_unrated_units_move_the_last_bit(
     unrated = np.concatenate([counts[mixed], np.zeros((3, 5), dtype=np.int64)])
     names = np.concatenate([10_000_000 - 7 * groups[mixed], [1, 2, 3]])
     np.testing.assert_array_equal(kappas_of(unrated.astype(np.int8), names), kappas_of(counts, groups))
+
+
+def test_narrow_integers_do_not_overflow() -> None:
+    counts = np.array([[100, 27], [90, 37], [127, 0]])
+    narrow = kappas_of(counts.astype(np.int8), [0, 1, 2])
+    np.testing.assert_array_equal(narrow, kappas_of(counts, [0, 1, 2]))
 
 
 @pytest.mark.parametrize("raters", [2, 3, 5])
