@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steersman.config.cleaning import Aggregation
+from steersman.config.cleaning import Aggregation, Rounding
 from steersman.dataset.aggregation import aggregate, aggregate_values
 from steersman.dataset.grid import RatingGrid
 
@@ -141,3 +141,36 @@ def test_the_most_probable_level_may_be_asked_for() -> None:
     is_sure = np.abs(means - np.rint(means)) < 0.01
     assert is_sure.mean() > 0.2
     np.testing.assert_array_equal(levels[is_sure], np.rint(means)[is_sure])
+
+
+@pytest.mark.parametrize(("rounding", "expected"), [("half_up", 3), ("half_even", 2), ("half_down", 2)])
+def test_two_annotators_of_whom_nothing_else_is_known_meet_half_way(rounding: Rounding, expected: int) -> None:
+    grid, _ = crowd(0, responses=1)
+    grid = replace(grid, scores=np.array([[2] * 5, [3] * 5, [0] * 5], dtype=np.int8))
+    used = every(grid)
+    used[2] = False
+    assert (aggregate_values(grid, used=used, method="rater_bias") == 2.5).all()
+    assert (aggregate(grid, used=used, method="rater_bias", rounding=rounding) == expected).all()
+
+
+def test_labels_by_rater_bias_stay_on_the_scale() -> None:
+    # annotators 0 to 4 are harsh by one level, the others lenient: a 4 of three harsh ones stands for 5
+    grid, _ = crowd(7)
+    truth = np.random.default_rng(7).integers(-1, 6, (300, 5))
+    leaning = np.where(grid.annotator < 5, -1, 1)[:, None]
+    scores = np.clip(truth[grid.response] + leaning, 0, 4).astype(np.int8)
+    grid = replace(grid, scores=scores)
+    values = aggregate_values(grid, used=every(grid), method="rater_bias")
+    assert (values.min(), values.max()) == (0.0, 4.0)
+    harsh = np.bincount(grid.response, weights=grid.annotator < 5) == 3
+    all_four = np.bincount(grid.response, weights=scores[:, 0] == 4) == 3
+    assert (values[harsh & all_four, 0] == 4.0).all()
+
+
+def test_annotators_with_five_ratings_each_do_not_lead_dawid_skene_astray() -> None:
+    grid, truth = crowd(8)
+    strangers = np.sort(np.random.default_rng(8).permuted(np.tile(np.arange(180), (300, 1)), axis=1)[:, :3], axis=1)
+    grid = replace(grid, annotator=strangers.ravel())
+    median = aggregate(grid, used=every(grid), method="median", rounding="half_up")
+    labels = aggregate(grid, used=every(grid), method="dawid_skene", rounding="half_up")
+    assert error(labels, truth) < 1.1 * error(median, truth)
