@@ -1,11 +1,10 @@
-"""The verbs of people's ratings: annotate, agreement, clean."""
+"""The verb annotate: collect ratings from people, or model them."""
 
 from pathlib import Path
 
 import click
 
 from steersman.cli.options import PATH, as_json_option, emit, out_option, say, seed_option
-from steersman.cli.tables import agreement_text
 
 
 @click.group()
@@ -97,46 +96,3 @@ def simulate(prompts_file: Path, responses_file: Path, out: Path, seed: int, as_
     crowd = CrowdSettings.model_validate({})
     result = pipeline.run(tasks, crowd=crowd, seed=seed, out=out, ancestors=origin.ancestors)
     emit(result, as_json=as_json, text=f"{result['ratings']} simulated ratings in {out}")
-
-
-@click.command()
-@click.argument("ratings", type=PATH)
-@click.option("--select-on", type=click.Choice(["joint", "helpfulness"]), default="joint", show_default=True)
-@click.option("--rounds", type=click.IntRange(min=100), default=1000, show_default=True, help="Bootstrap resamples.")
-@seed_option
-@as_json_option
-def agreement(ratings: Path, select_on: str, rounds: int, seed: int, as_json: bool) -> None:
-    """Say how well annotators agree at each stage of cleaning, beside what random raters would reach.
-
-    Example: steersman agreement ratings/ratings.jsonl
-    """
-    from steersman.config.sections import CleanSettings
-    from steersman.pipeline import agreement as pipeline
-
-    rules = CleanSettings.model_validate({"select_on": select_on})
-    result = pipeline.run(ratings, rules=rules, seed=seed, rounds=rounds)
-    emit(result, as_json=as_json, text=agreement_text(result))
-
-
-@click.command()
-@click.argument("ratings", type=PATH)
-@out_option("The dataset folder to make.")
-@click.option("--keep", type=click.IntRange(min=2), default=3, show_default=True, help="Most-agreeing ratings kept.")
-@click.option(
-    "--max-spread", type=click.IntRange(0, 4), default=2, show_default=True, help="Helpfulness spread of a kept task."
-)
-@click.option("--select-on", type=click.Choice(["joint", "helpfulness"]), default="joint", show_default=True)
-@click.option("--validation-share", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True)
-@seed_option
-@as_json_option
-def clean(ratings: Path, out: Path, seed: int, as_json: bool, **rules: object) -> None:
-    """Turn ratings into labels: a dataset folder in HelpSteer2's shape, with card and lineage.
-
-    Example: steersman clean ratings/ratings.jsonl --out datasets/mine
-    """
-    from steersman.config.sections import CleanSettings
-    from steersman.pipeline import clean as pipeline
-
-    result = pipeline.run(ratings, out=out, rules=CleanSettings.model_validate(rules), seed=seed)
-    text = f"{result['tasks_out']} of {result['tasks_in']} tasks kept in {out}"
-    emit(result, as_json=as_json, text=text)

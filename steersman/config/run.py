@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from steersman.config.cleaning import CleanSettings
 from steersman.config.loading import Settings
 from steersman.config.sections import (
     AlignSettings,
-    CleanSettings,
     CrowdSettings,
     EvaluateSettings,
     HumanDataSettings,

@@ -66,17 +66,6 @@ class HumanDataSettings(Settings):
     )
 
 
-class CleanSettings(Settings):
-    """How ratings become labels; docs/cleaning.md explains each rule."""
-
-    keep: int = Field(3, ge=2, description="how many most-agreeing ratings of a response are kept")
-    max_spread: int = Field(2, ge=0, le=4, description="a task goes when kept helpfulness ratings differ by more")
-    select_on: Literal["joint", "helpfulness"] = Field(
-        "joint", description="attributes whose distances pick the ratings: all five jointly, or helpfulness alone"
-    )
-    validation_share: float = Field(0.1, ge=0, lt=1, description="share of tasks set aside as validation.jsonl")
-
-
 class TuneSettings(Settings):
     """Which weights move."""
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from steersman.config.sections import CleanSettings
-from steersman.dataset.examples import Column
+from steersman.config.cleaning import CleanSettings
+from steersman.dataset.statistics import Column
 from steersman.records import ATTRIBUTES
 
 # attribute -> stage -> figures, as `steersman agreement` prints them

@@ -50,13 +50,16 @@ def design_of(grid: RatingGrid, *, needed: Needed) -> Design:
 
 
 def _first_helpfulness(grid: RatingGrid, per_response: IntArray, *, num_tasks: int) -> list[list[list[int | None]]]:
-    firsts = np.full((grid.task.size, FIRST_RATINGS), None, dtype=np.object_)
-    early = (grid.rank < FIRST_RATINGS) & grid.given[:, _HELPFULNESS]
+    # tasks and responses ascend: those looked at stand in front
+    responses = int(np.searchsorted(grid.task, num_tasks))
+    ratings = int(np.searchsorted(grid.response, responses))
+    firsts = np.full((responses, FIRST_RATINGS), None, dtype=np.object_)
+    early = np.flatnonzero((grid.rank[:ratings] < FIRST_RATINGS) & grid.given[:ratings, _HELPFULNESS])
     firsts[grid.response[early], grid.rank[early]] = grid.scores[early, _HELPFULNESS]
     tasks: list[list[list[int | None]]] = [[] for _ in range(num_tasks)]
-    for task, number, ratings in zip(grid.task.tolist(), per_response.tolist(), firsts.tolist(), strict=True):
-        if task < num_tasks:
-            tasks[task].append(ratings[:number])
+    found = zip(grid.task[:responses].tolist(), per_response[:responses].tolist(), firsts.tolist(), strict=True)
+    for task, number, helpfulness in found:
+        tasks[task].append(helpfulness[:number])
     return tasks
 
 

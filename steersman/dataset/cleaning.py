@@ -1,22 +1,17 @@
 """Turn several ratings of each response into one label per attribute, and record what became of every rating."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from steersman.config.sections import CleanSettings
-from steersman.dataset.grid import (
-    GOLD,
-    BoolArray,
-    IntArray,
-    RatedTable,
-    RatingGrid,
-    level_counts,
-    read_ratings_table,
-)
+from steersman.config.cleaning import CleanSettings
+from steersman.dataset.aggregation import aggregate
+from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, chosen_ratings, level_counts
+from steersman.dataset.reading import GOLD, SURPLUS, UNRATED, RatedTable, read_ratings_table
 from steersman.dataset.selection import select_ratings
+from steersman.dataset.trust import TRUST_REASONS, Trust, judge_annotators
 from steersman.records import ATTRIBUTES, NUM_LEVELS
 from steersman.tables import DISAGREEMENTS, EXAMPLES
 
@@ -25,20 +20,24 @@ NOT_TWO_RESPONSES = "not_two_responses"
 TOO_FEW_RATINGS = "too_few_ratings"
 UNRATED_ATTRIBUTE = "unrated_attribute"
 SPREAD = "spread"
+TASK_REASONS = (GOLD, NOT_TWO_RESPONSES, TOO_FEW_RATINGS, UNRATED_ATTRIBUTE, SPREAD)
+REASONS = (*TASK_REASONS, SURPLUS, UNRATED, *TRUST_REASONS, OUTVOTED)
 
 FIRST_RATINGS = 3
-FEWEST_RATINGS = 2
 RESPONSES_PER_TASK = 2
 _HELPFULNESS = ATTRIBUTES.index("helpfulness")
-DECISION_COLUMNS = ("task_id", "response_id", "annotator", "kept", "reason")
+_REASON_TYPE = pl.Enum(REASONS)
+# aggregations that learn how each annotator errs use every trusted rating, the others only the selected ones
+_MODELS = ("dawid_skene", "rater_bias")
 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Which ratings (R,) count at each stage of cleaning, and why each task (T,) was dropped, or None."""
+    """Which scores (R, A) count at each stage of cleaning, and why each task (T,) was dropped, or None."""
 
     first_three: BoolArray
     all: BoolArray
+    trusted: BoolArray
     selected: BoolArray
     final: BoolArray
     task_reasons: tuple[str | None, ...]
@@ -48,16 +47,19 @@ class Stages:
 class CleanResult:
     """Labels and the story of every rating.
 
-    `examples` (EXAMPLES) and `disagreements` (DISAGREEMENTS) have two rows per task, in order. `disagreements` holds
-    the selected ratings of every task with enough of them, also of those dropped for their spread. `decisions` has one
-    row per rating: task_id, response_id, annotator, kept, reason. `dropped` counts tasks, `ratings_left_out` ratings;
-    tasks_in = tasks_out + sum of `dropped`, and the same for ratings.
+    `labels` has two rows per task that is left, in order: `row`, the place in the ratings table of a row with its
+    texts, then the attributes. `selected` has the selected scores of every response of a task with enough of them,
+    also of tasks dropped for their spread: `row`, then a list per attribute. `decisions` has one row per rating:
+    task_id, response_id, annotator, kept, reason; when attributes are selected each for itself, also `kept_on`.
+    `dropped` counts tasks, `ratings_left_out` ratings; tasks_in = tasks_out + sum of `dropped`, and the same for
+    ratings.
     """
 
-    examples: pl.DataFrame
-    disagreements: pl.DataFrame
+    labels: pl.DataFrame
+    selected: pl.DataFrame
     decisions: pl.DataFrame
     rated: RatedTable
+    trust: Trust
     stages: Stages
     tasks_in: int
     tasks_out: int
@@ -67,60 +69,83 @@ class CleanResult:
     ratings_left_out: dict[str, int]
 
 
-def clean(ratings: pl.DataFrame, *, rules: CleanSettings) -> CleanResult:
+def clean(ratings: pl.DataFrame, *, rules: CleanSettings, is_named: bool = True) -> CleanResult:
     """Return the labels of a RATINGS table under `rules`; the result depends on no order of rows within a task.
 
-    A task goes as a whole: when it has not exactly two responses, when a response has fewer than two helpfulness
-    ratings or an attribute nobody rated, or when kept helpfulness ratings of a response differ by more than
-    `rules.max_spread`. Raises DataError as `read_ratings_table` does.
+    Texts are only compared: the columns `prompt` and `response` may hold hashes. `is_named` false says that places in
+    lists stand in for annotators, of whom nothing is then judged. A task goes as a whole, for the first of
+    TASK_REASONS that holds. Raises DataError as `read_ratings_table` does.
     """
-    rated = read_ratings_table(ratings)
-    stages = cleaning_stages(rated.grid, rules=rules)
-    task_reasons = _with_gold(stages.task_reasons, rated, ratings)
-    reasons = _rating_reasons(rated, stages, task_reasons)
-    decisions = _decisions(ratings, reasons)
-    examples = _examples(rated, stages)
+    rated = read_ratings_table(ratings, is_named=is_named)
+    trust = judge_annotators(rated, rules=rules.trust)
+    stages = cleaning_stages(
+        rated.grid, rules=rules, trusted=trust.is_trusted[rated.grid.annotator], reliability=trust.reliability
+    )
+    task_reasons = _with_gold(stages.task_reasons, rated)
+    reasons = _rating_reasons(rated, trust, stages, task_reasons)
     return CleanResult(
-        examples=examples,
-        disagreements=_disagreements(rated, stages),
-        decisions=decisions,
+        labels=_labels(rated, stages, rules=rules),
+        selected=_selected(rated, stages),
+        decisions=_decisions(ratings, rated, reasons, stages=stages, rules=rules),
         rated=rated,
+        trust=trust,
         stages=stages,
         tasks_in=len(task_reasons),
         tasks_out=task_reasons.count(None),
-        ratings_in=len(reasons),
-        ratings_kept=reasons.count(None),
-        dropped=_counted(task_reasons),
+        ratings_in=reasons.len(),
+        ratings_kept=reasons.null_count(),
+        dropped=_counted(pl.Series(task_reasons, dtype=_REASON_TYPE)),
         ratings_left_out=_counted(reasons),
     )
 
 
-def _counted(reasons: tuple[str | None, ...]) -> dict[str, int]:
-    return dict(sorted(Counter(reason for reason in reasons if reason is not None).items()))
+def with_texts(frame: pl.DataFrame, *, texts: pl.DataFrame) -> pl.DataFrame:
+    """Return `labels` as EXAMPLES or `selected` as DISAGREEMENTS; `texts` gives row, prompt and response."""
+    table = DISAGREEMENTS if frame["helpfulness"].dtype == pl.List else EXAMPLES
+    joined = frame.join(texts.with_columns(pl.col("row").cast(pl.Int64)), on="row", how="left", maintain_order="left")
+    return joined.select(list(table.columns)).cast(dict(table.schema))  # type: ignore[arg-type]
 
 
-def cleaning_stages(grid: RatingGrid, *, rules: CleanSettings) -> Stages:
-    """Return which ratings count at each stage under `rules`."""
-    selected = select_ratings(grid, keep=rules.keep, select_on=rules.select_on)
-    reasons = _task_reasons(grid, selected, max_spread=rules.max_spread)
+def _counted(reasons: pl.Series) -> dict[str, int]:
+    found = reasons.drop_nulls().cast(pl.String).rename("reason").value_counts().sort("reason")
+    return dict(found.rows())
+
+
+def cleaning_stages(
+    grid: RatingGrid, *, rules: CleanSettings, trusted: BoolArray | None = None, reliability: IntArray | None = None
+) -> Stages:
+    """Return which scores count at each stage under `rules`.
+
+    `trusted` (R,) says whose ratings may count after the first two stages, all without it; `reliability` (P,) orders
+    annotators where distances tie.
+    """
+    is_trusted = np.ones(grid.response.size, dtype=np.bool_) if trusted is None else trusted
+    selected = np.zeros(grid.scores.shape, dtype=np.bool_)
+    selected[is_trusted] = select_ratings(
+        grid if is_trusted.all() else chosen_ratings(grid, where=is_trusted), rules=rules, reliability=reliability
+    )
+    reasons = _task_reasons(grid, selected, rules=rules)
     is_kept = np.array([reason is None for reason in reasons], dtype=np.bool_)
+    every = np.ones(grid.scores.shape, dtype=np.bool_)
     return Stages(
-        first_three=grid.rank < FIRST_RATINGS,
-        all=np.ones(grid.response.size, dtype=np.bool_),
+        first_three=every & (grid.rank < FIRST_RATINGS)[:, None],
+        all=every,
+        trusted=every & is_trusted[:, None],
         selected=selected,
-        final=selected & is_kept[grid.task[grid.response]],
+        final=selected & is_kept[grid.task[grid.response]][:, None],
         task_reasons=reasons,
     )
 
 
-def _task_reasons(grid: RatingGrid, selected: BoolArray, *, max_spread: int) -> tuple[str | None, ...]:
+def _task_reasons(grid: RatingGrid, selected: BoolArray, *, rules: CleanSettings) -> tuple[str | None, ...]:
     counts = [level_counts(grid, used=selected, attribute=index) for index in range(len(ATTRIBUTES))]
+    rated = np.stack([each.sum(axis=1) for each in counts])
     responses = np.bincount(grid.task, minlength=grid.num_tasks)
     faults = [
         (NOT_TWO_RESPONSES, responses != RESPONSES_PER_TASK),
-        (TOO_FEW_RATINGS, _any_response(grid, counts[_HELPFULNESS].sum(axis=1) < FEWEST_RATINGS)),
-        (UNRATED_ATTRIBUTE, _any_response(grid, np.min([each.sum(axis=1) for each in counts], axis=0) == 0)),
-        (SPREAD, _any_response(grid, _spreads(counts[_HELPFULNESS]) > max_spread)),
+        (TOO_FEW_RATINGS, _any_response(grid, rated[_HELPFULNESS] < rules.min_ratings)),
+        (UNRATED_ATTRIBUTE, _any_response(grid, rated.min(axis=0) == 0)),
+        (SPREAD, _any_response(grid, _spreads(counts[_HELPFULNESS]) > rules.max_spread)),
     ]
     codes = np.select([where for _, where in faults], range(len(faults)), default=len(faults))
     names: list[str | None] = [*(name for name, _ in faults), None]
@@ -138,62 +163,72 @@ def _spreads(counts: IntArray) -> IntArray:
     return np.asarray(np.where(is_used.any(axis=1), highest - lowest, 0), dtype=np.int64)
 
 
-def _with_gold(
-    task_reasons: tuple[str | None, ...], rated: RatedTable, ratings: pl.DataFrame
-) -> tuple[str | None, ...]:
-    counts = pl.Series(rated.reasons, dtype=pl.String) != GOLD
-    has_ratings = set(ratings.filter(counts.fill_null(value=True))["task_id"].to_list())
-    tasks = rated.responses["task_id"].unique(maintain_order=True).to_list()
-    return tuple(reason if task in has_ratings else GOLD for task, reason in zip(tasks, task_reasons, strict=True))
+def _with_gold(task_reasons: tuple[str | None, ...], rated: RatedTable) -> tuple[str | None, ...]:
+    """Return the reasons, with GOLD for tasks of which every row of the table is a test question."""
+    grid, gold = rated.grid, rated.gold
+    rows = np.bincount(rated.row_tasks, minlength=grid.num_tasks)
+    of_gold = np.bincount(gold.task[gold.response], minlength=grid.num_tasks)
+    is_gold = (rows == of_gold).tolist()
+    return tuple(GOLD if all_gold else reason for all_gold, reason in zip(is_gold, task_reasons, strict=True))
 
 
-def _rating_reasons(rated: RatedTable, stages: Stages, task_reasons: tuple[str | None, ...]) -> tuple[str | None, ...]:
-    reasons = np.array(rated.reasons, dtype=np.object_)
-    of_task = np.array(task_reasons, dtype=np.object_)[rated.grid.task[rated.grid.response]]
-    reasons[rated.grid.rows] = np.where(stages.selected, of_task, OUTVOTED)
-    return tuple(reasons.tolist())
+def _rating_reasons(rated: RatedTable, trust: Trust, stages: Stages, task_reasons: tuple[str | None, ...]) -> pl.Series:
+    """Return why each row of the table does not count, as an enum of REASONS, null where it does."""
+    grid = rated.grid
+    code = {name: number for number, name in enumerate(REASONS)}
+    kept = -1
+    of_task = np.array([kept if reason is None else code[reason] for reason in task_reasons], dtype=np.int8)
+    of_person = np.array([kept if reason is None else code[reason] for reason in trust.reasons], dtype=np.int8)
+    codes = rated.reasons.cast(_REASON_TYPE).to_physical().cast(pl.Int8).fill_null(kept).to_numpy().copy()
+    found = np.where(stages.selected.any(axis=1), of_task[grid.task[grid.response]], code[OUTVOTED])
+    untrusted = of_person[grid.annotator]
+    codes[grid.rows] = np.where(untrusted == kept, found, untrusted)
+    return _enum(codes)
 
 
-def _decisions(ratings: pl.DataFrame, reasons: tuple[str | None, ...]) -> pl.DataFrame:
-    reason = pl.Series("reason", reasons, dtype=pl.String)
-    decided = ratings.select("task_id", "response_id", "annotator").with_columns(reason)
-    return decided.with_columns(kept=pl.col("reason").is_null()).select(DECISION_COLUMNS)
+def _enum(codes: npt.NDArray[np.int8]) -> pl.Series:
+    found = pl.Series(codes).cast(pl.Int32)
+    names = pl.Series(REASONS, dtype=_REASON_TYPE)
+    return names.gather(found.replace(-1, None)).rename("")
 
 
-def labels(grid: RatingGrid, *, used: BoolArray) -> IntArray:
-    """Return the mean of the `used` ratings as the nearest integer, shape (S, A), halves rounded up; 0 where none."""
-    columns = []
-    for index in range(len(ATTRIBUTES)):
-        counts = level_counts(grid, used=used, attribute=index)
-        total, number = counts @ np.arange(NUM_LEVELS), counts.sum(axis=1)
-        # half is added before rounding down, in whole numbers so that no halves are lost
-        columns.append((2 * total + number) // np.maximum(2 * number, 1))
-    return np.stack(columns, axis=1)
-
-
-def _examples(rated: RatedTable, stages: Stages) -> pl.DataFrame:
-    values = labels(rated.grid, used=stages.final)
-    frame = rated.responses.with_columns(
-        pl.Series(name, values[:, index], dtype=pl.Int64) for index, name in enumerate(ATTRIBUTES)
+def _decisions(
+    ratings: pl.DataFrame, rated: RatedTable, reasons: pl.Series, *, stages: Stages, rules: CleanSettings
+) -> pl.DataFrame:
+    decided = ratings.select("task_id", "response_id", "annotator").with_columns(
+        reasons.is_null().alias("kept"), reasons.alias("reason")
     )
-    is_kept = np.array([reason is None for reason in stages.task_reasons], dtype=np.bool_)
-    return frame.filter(pl.Series(is_kept[rated.grid.task])).select(list(EXAMPLES.columns))
+    if rules.select_on != "each":
+        return decided
+    kept = np.zeros((ratings.height, len(ATTRIBUTES)), dtype=np.bool_)
+    kept[rated.grid.rows] = stages.final & rated.grid.given
+    named = [pl.when(pl.Series(kept[:, index])).then(pl.lit(name)) for index, name in enumerate(ATTRIBUTES)]
+    return decided.with_columns(pl.concat_list(named).list.drop_nulls().alias("kept_on"))
 
 
-def _disagreements(rated: RatedTable, stages: Stages) -> pl.DataFrame:
+def _labels(rated: RatedTable, stages: Stages, *, rules: CleanSettings) -> pl.DataFrame:
+    used = stages.trusted if rules.aggregation in _MODELS else stages.final
+    values = aggregate(rated.grid, used=used, method=rules.aggregation, rounding=rules.rounding)
+    is_kept = np.array([reason is None for reason in stages.task_reasons], dtype=np.bool_)[rated.grid.task]
+    columns = {name: values[is_kept, index] for index, name in enumerate(ATTRIBUTES)}
+    return pl.DataFrame({"row": rated.responses["row"].to_numpy()[is_kept], **columns})
+
+
+def _selected(rated: RatedTable, stages: Stages) -> pl.DataFrame:
     grid = rated.grid
     has_enough = np.array([reason in (None, SPREAD) for reason in stages.task_reasons], dtype=np.bool_)
-    used = stages.selected & has_enough[grid.task[grid.response]]
+    used = stages.selected & has_enough[grid.task[grid.response]][:, None]
+    order = np.flatnonzero(used.any(axis=1))
+    order = order[np.lexsort((grid.rank[order], grid.response[order]))]
+    shown = used[order] & grid.given[order]
     columns = {
-        name: pl.Series(np.where(grid.given[used, index], grid.scores[used, index], np.nan)).fill_nan(None)
+        name: pl.Series(grid.scores[order, index]).set(pl.Series(~shown[:, index]), None)
         for index, name in enumerate(ATTRIBUTES)
     }
     lists = (
-        pl.DataFrame({"number": grid.response[used], "rank": grid.rank[used], **columns})
-        .sort("number", "rank")
+        pl.DataFrame({"number": grid.response[order], **columns})
         .group_by("number", maintain_order=True)
         .agg(pl.col(name).drop_nulls() for name in ATTRIBUTES)
     )
-    texts = rated.responses.with_row_index("number").with_columns(pl.col("number").cast(pl.Int64))
-    joined = texts.join(lists, on="number", how="inner", maintain_order="left")
-    return joined.select(list(DISAGREEMENTS.columns)).cast(dict(DISAGREEMENTS.schema))  # type: ignore[arg-type]
+    rows = rated.responses["row"].gather(lists["number"])
+    return lists.select(rows.alias("row"), *ATTRIBUTES)

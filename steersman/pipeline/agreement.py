@@ -1,7 +1,6 @@
 """`steersman agreement`: kappa and alpha at each stage of cleaning, beside what random raters would reach."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,98 +9,109 @@ import numpy as np
 import polars as pl
 
 from steersman.annotation.escalation import MOST_ANNOTATORS, ratings_needed
-from steersman.config.sections import CleanSettings
+from steersman.config.cleaning import CleanSettings
 from steersman.dataset.chance import Design, design_of, random_raters
 from steersman.dataset.cleaning import CleanResult, Stages, clean, cleaning_stages
-from steersman.dataset.grid import BoolArray, RatingGrid, check_times, level_counts
-from steersman.dataset.lists import is_already_selected, ratings_from_disagreements
-from steersman.errors import DataError
+from steersman.dataset.grid import BoolArray, RatingGrid, chosen_ratings, level_counts
+from steersman.errors import ConfigError
+from steersman.pipeline.ratings_file import GROUPS, RatingsFile, open_ratings
 from steersman.records import ATTRIBUTES
-from steersman.stats.agreement import coincidence_table, kappa_interval, krippendorff_alpha, quadratic_kappa
-from steersman.store.files import read_lines, read_table
-from steersman.tables import DISAGREEMENTS, RATINGS
+from steersman.stats.coefficients import (
+    fleiss_kappa,
+    gwet_coefficient,
+    krippendorff_alpha,
+    pooled_kappa,
+    pooled_kappas,
+)
+from steersman.stats.counts import CountTables, count_tables
+from steersman.stats.intraclass import intraclass_single
+from steersman.stats.resampling import percentile_interval, resample_groups
 
 STAGES = ("first_three", "all", "selected", "final")
 _RANDOM_SEED = 20_240_612
 
 Order = Literal["time", "rows", "list"]
 Figures = dict[str, object]
+Agreement = dict[str, dict[str, Figures | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class RatingsInput:
-    """A file of ratings as a RATINGS table; `is_selected` when its lists hold only ratings already selected."""
+class Bootstrap:
+    """How intervals are made: `rounds` resamples of tasks from `seed`."""
 
-    ratings: pl.DataFrame
-    is_list: bool
-    is_selected: bool
+    seed: int
+    rounds: int
 
 
-def run(path: Path, *, rules: CleanSettings, seed: int, rounds: int) -> dict[str, dict[str, Figures | None]]:
+def run(path: Path, *, rules: CleanSettings, seed: int, rounds: int) -> Agreement:
     """Return agreement by attribute and stage for a ratings or disagreements file, as `--json` prints it.
 
     `rounds` bootstrap resamples of tasks give the intervals. Raises DataError for a file that cannot be read.
     """
-    given = read_ratings(path, keep=rules.keep)
-    return agreement_figures(clean(given.ratings, rules=rules), given=given, rules=rules, seed=seed, rounds=rounds)
+    given, result = _cleaned(path, rules=rules)
+    return agreement_figures(result, given=given, rules=rules, bootstrap=Bootstrap(seed, rounds))
 
 
-def read_ratings(path: Path, *, keep: int) -> RatingsInput:
-    """Return the ratings in `path`, one row per rating or HelpSteer2's lists, told apart by the first row.
+def run_by(path: Path, *, by: Sequence[str], rules: CleanSettings, seed: int, rounds: int) -> dict[str, Agreement]:
+    """Return the figures of `run` for each combination of values of the columns `by`, as `--by --json` prints it.
 
-    Raises DataError that names every faulty row, also those whose time cannot be read.
+    Columns are those of GROUPS, keys such as "guideline_version=2,delivery=none"; none stands for no value. All ratings
+    are cleaned together. Raises ConfigError for `by` where it says nothing.
     """
-    if not isinstance(_first_row(path).get("helpfulness"), list):
-        return RatingsInput(_rows(path), is_list=False, is_selected=False)
-    lists = read_table(path, table=DISAGREEMENTS)
-    ratings = ratings_from_disagreements(lists, keep=keep)
-    return RatingsInput(ratings, is_list=True, is_selected=is_already_selected(lists, keep=keep))
+    given, result = _cleaned(path, rules=rules)
+    return {
+        name: agreement_figures(result, given=given, rules=rules, bootstrap=Bootstrap(seed, rounds), where=where)
+        for name, where in _groups(result, given, path=path, by=by).items()
+    }
 
 
-def _rows(path: Path) -> pl.DataFrame:
-    ratings = read_table(path, table=RATINGS)
-    try:
-        check_times(ratings)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
-    return ratings
-
-
-def _first_row(path: Path) -> Mapping[str, object]:
-    if path.suffix == ".parquet":
-        try:
-            rows = pl.read_parquet(path, n_rows=1).to_dicts()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"{path}: cannot be read as Parquet ({error})") from error
-        return rows[0] if rows else {}
-    line = next((line for line in read_lines(path) if line.strip()), "{}")
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        # the reader of the whole table says what is wrong with the line
-        return {}
-    return row if isinstance(row, dict) else {}
+def _cleaned(path: Path, *, rules: CleanSettings) -> tuple[RatingsFile, CleanResult]:
+    given = open_ratings(path, keep=rules.keep)
+    return given, clean(given.ratings, rules=rules, is_named=not given.is_list)
 
 
 def agreement_figures(
-    result: CleanResult, *, given: RatingsInput, rules: CleanSettings, seed: int, rounds: int
-) -> dict[str, dict[str, Figures | None]]:
-    """Return the figures of `run` for ratings already cleaned."""
-    rng = np.random.default_rng(seed)
-    random_grid = _random_grid(result.rated.grid, rules=rules, is_selected=given.is_selected)
+    result: CleanResult,
+    *,
+    given: RatingsFile,
+    rules: CleanSettings,
+    bootstrap: Bootstrap,
+    where: BoolArray | None = None,
+) -> Agreement:
+    """Return the figures of `run` for ratings already cleaned, of those that `where` (R,) holds."""
+    grid = result.rated.grid
+    chosen = np.ones(grid.response.size, dtype=np.bool_) if where is None else where
+    random_grid = _random_grid(
+        grid if where is None else chosen_ratings(grid, where=where), rules=rules, is_selected=given.is_selected
+    )
     random_stages = cleaning_stages(random_grid, rules=rules)
     if given.is_selected:
         random_stages = replace(random_stages, all=random_stages.selected)
-    figures: dict[str, dict[str, Figures | None]] = {attribute: {} for attribute in ATTRIBUTES}
+    figures: Agreement = {attribute: {} for attribute in ATTRIBUTES}
     for index, attribute in enumerate(ATTRIBUTES):
         for stage in STAGES:
+            used = _used(result.stages, stage) & chosen[:, None]
+            measured = _figures(grid, used, attribute=index, bootstrap=bootstrap)
             chance = _kappa(random_grid, _used(random_stages, stage), attribute=index)
-            measured = _figures(result.rated.grid, _used(result.stages, stage), attribute=index, rng=rng, rounds=rounds)
             figures[attribute][stage] = {**measured, "random_raters": chance}
         first = figures[attribute]["first_three"] or {}
         order: Order = "list" if given.is_list else result.rated.order
         figures[attribute]["first_three"] = None if given.is_selected else {**first, "order": order}
     return figures
+
+
+def _groups(result: CleanResult, given: RatingsFile, *, path: Path, by: Sequence[str]) -> dict[str, BoolArray]:
+    """Return which ratings (R,) are of each combination of values of the columns `by`, in order of the values."""
+    unknown = [name for name in by if name not in GROUPS]
+    if unknown:
+        raise ConfigError(f"--by {','.join(by)}: {unknown} cannot be grouped by; choose from {', '.join(GROUPS)}")
+    values = given.ratings[result.rated.grid.rows].select(by)
+    if values.select(pl.all_horizontal(pl.all().is_null().all())).item():
+        raise ConfigError(f"--by {','.join(by)}: no rating of {path} has a value there; record it or leave --by out")
+    names = values.select(
+        pl.concat_str([pl.lit(f"{name}=") + pl.col(name).fill_null("none") for name in by], separator=",")
+    ).to_series()
+    return {name: (names == name).to_numpy() for name in names.unique().sort().to_list()}
 
 
 def _random_grid(grid: RatingGrid, *, rules: CleanSettings, is_selected: bool) -> RatingGrid:
@@ -118,20 +128,40 @@ def _used(stages: Stages, stage: str) -> BoolArray:
     return used
 
 
+def _tables(grid: RatingGrid, used: BoolArray, *, attribute: int) -> CountTables:
+    return count_tables(level_counts(grid, used=used, attribute=attribute))
+
+
 def _kappa(grid: RatingGrid, used: BoolArray, *, attribute: int) -> float | None:
-    return quadratic_kappa(coincidence_table(level_counts(grid, used=used, attribute=attribute))).value
+    return pooled_kappa(_tables(grid, used, attribute=attribute), weights="quadratic").value
 
 
-def _figures(grid: RatingGrid, used: BoolArray, *, attribute: int, rng: np.random.Generator, rounds: int) -> Figures:
+def _figures(grid: RatingGrid, used: BoolArray, *, attribute: int, bootstrap: Bootstrap) -> Figures:
     counts = level_counts(grid, used=used, attribute=attribute)
-    table = coincidence_table(counts)
-    kappa = quadratic_kappa(table)
-    interval = kappa_interval(counts, unit_groups=grid.task, rng=rng, rounds=rounds)
+    tables = count_tables(counts)
+    kappa = pooled_kappa(tables, weights="quadratic")
+    rng = np.random.default_rng(bootstrap.seed)
+    resamples = resample_groups(counts, unit_groups=grid.task, rng=rng, rounds=bootstrap.rounds)
+    interval = percentile_interval(pooled_kappas(resamples, weights="quadratic"))
     figures: Figures = {
         "kappa_quadratic": kappa.value,
         "kappa_ci95": None if interval is None else list(interval),
-        "alpha_ordinal": krippendorff_alpha(table, metric="ordinal").value,
-        "tasks": int(np.unique(grid.task[counts.sum(axis=1) > 0]).size),
+        **_other_coefficients(tables),
+        "tasks": int(np.unique(grid.task[counts.any(axis=1)]).size),
         "ratings": int(counts.sum()),
     }
     return figures if kappa.reason is None else {**figures, "reason": kappa.reason}
+
+
+def _other_coefficients(tables: CountTables) -> Mapping[str, float | None]:
+    return {
+        "kappa_linear": pooled_kappa(tables, weights="linear").value,
+        "kappa_unweighted": pooled_kappa(tables, weights="unweighted").value,
+        "alpha_nominal": krippendorff_alpha(tables, metric="nominal").value,
+        "alpha_ordinal": krippendorff_alpha(tables, metric="ordinal").value,
+        "alpha_interval": krippendorff_alpha(tables, metric="interval").value,
+        "alpha_ratio": krippendorff_alpha(tables, metric="ratio").value,
+        "fleiss_kappa": fleiss_kappa(tables).value,
+        "gwet_ac2": gwet_coefficient(tables, weights="quadratic").value,
+        "icc1": intraclass_single(tables).value,
+    }

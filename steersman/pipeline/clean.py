@@ -2,21 +2,30 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-import numpy as np
-
+from steersman.config.cleaning import CleanSettings
 from steersman.config.loading import dump_settings
-from steersman.config.sections import CleanSettings
-from steersman.dataset.card import Agreement, CardFacts, card_text
+from steersman.dataset.card import CardFacts, card_text
 from steersman.dataset.cleaning import CleanResult, clean
-from steersman.dataset.examples import Split, describe, split_by_prompt, statistics
+from steersman.dataset.statistics import describe, statistics
 from steersman.errors import DataError, RunError
-from steersman.pipeline.agreement import RatingsInput, agreement_figures, read_ratings
+from steersman.pipeline.agreement import Agreement, Bootstrap, agreement_figures
+from steersman.pipeline.dataset_folder import (
+    ANNOTATORS_FILE,
+    DECISIONS_FILE,
+    DISAGREEMENTS_FILE,
+    Cleaned,
+    WrittenDataset,
+    write_tables,
+)
+from steersman.pipeline.preferences import PREFERENCE_DECISIONS_FILE, PREFERENCES_FILE, open_preferences
+from steersman.pipeline.ratings_file import RatingsFile, open_ratings
 from steersman.pipeline.stage import Product
 from steersman.store.disk import LOCK_FILE
 from steersman.store.files import (
@@ -24,7 +33,6 @@ from steersman.store.files import (
     sha256_file,
     whole_folder,
     write_json,
-    write_table,
     write_text,
 )
 from steersman.store.ledger import judge
@@ -47,8 +55,12 @@ _WRITTEN = frozenset(
         "train.jsonl.gz",
         "validation.jsonl.gz",
         "disagreements",
-        "disagreements/disagreements.jsonl.gz",
-        "decisions.jsonl",
+        DISAGREEMENTS_FILE,
+        DECISIONS_FILE,
+        ANNOTATORS_FILE,
+        "preference",
+        PREFERENCES_FILE,
+        PREFERENCE_DECISIONS_FILE,
         "agreement.json",
         "statistics.json",
         "README.md",
@@ -68,77 +80,74 @@ class Origin:
 
 
 def run(
-    path: Path,
-    *,
-    out: Path,
-    rules: CleanSettings,
-    seed: int,
-    ancestors: tuple[Ancestor, ...] = (),
-    simulated: bool | None = None,
+    path: Path, *, out: Path, rules: CleanSettings, seed: int, preferences: Path | None = None
 ) -> dict[str, object]:
     """Clean the ratings in `path` into the folder `out`, whole or not at all, and return the counts `--json` prints.
 
-    Ancestors of a lineage beside `path` are inherited. `simulated` None means: as the ratings and that lineage say.
-    Every file but lineage.json is the same for the same ratings, rules, seed and name of `out`. Raises DataError for a
-    file that cannot be read or when no task is left, RunError when `out` holds anything but an earlier result.
+    `preferences` is a table of preference ratings of the same tasks. Ancestors of a lineage beside either are
+    inherited. Every file but lineage.json is the same for the same input, rules, seed and name of `out`. Raises
+    DataError for a file that cannot be read or when no task is left, RunError when `out` holds anything but an earlier
+    result.
     """
     started = monotonic()
-    _refuse_foreign(out, path=path)
-    cleaned = _clean(path, rules=rules)
-    origin = _origin(path, given=cleaned.given, ancestors=ancestors, simulated=simulated)
+    inputs = (path,) if preferences is None else (path, preferences)
+    _refuse_foreign(out, inputs=inputs)
+    cleaned = _clean(path, rules=rules, preferences=preferences)
+    origin = _origin(inputs, given=cleaned.given)
     name = Path(os.path.realpath(out)).name
     with whole_folder(out) as folder:
         _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
-        lineage = _lineage(path, rules=rules, origin=origin, name=name, seed=seed)
+        lineage = _lineage(inputs, rules=rules, origin=origin, name=name, seed=seed)
         write_lineage(folder, replace(lineage, seconds=round(monotonic() - started, 3)))
-    return counts(cleaned.result)
+    return counts(cleaned)
 
 
 def fill(folder: Path, path: Path, *, rules: CleanSettings, seed: int, name: str) -> Product:
     """Clean the ratings in `path` into the stage folder `folder`; the dataset calls itself `name`."""
     cleaned = _clean(path, rules=rules)
-    origin = _origin(path, given=cleaned.given, ancestors=(), simulated=None)
+    origin = _origin((path,), given=cleaned.given)
     _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
-    return Product(counts(cleaned.result), origin.ancestors, origin.simulated)
+    return Product(counts(cleaned), origin.ancestors, origin.simulated)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cleaned:
-    given: RatingsInput
-    result: CleanResult
-
-
-def _clean(path: Path, *, rules: CleanSettings) -> _Cleaned:
-    given = read_ratings(path, keep=rules.keep)
-    result = clean(given.ratings, rules=rules)
+def _clean(path: Path, *, rules: CleanSettings, preferences: Path | None = None) -> Cleaned:
+    given = open_ratings(path, keep=rules.keep)
+    result = clean(given.ratings, rules=rules, is_named=not given.is_list)
     if result.tasks_out == 0:
         raise DataError(f"{path}: no task is left after cleaning ({_words(result.dropped)}); see docs/cleaning.md")
-    return _Cleaned(given, result)
+    if preferences is None:
+        return Cleaned(given, result)
+    return Cleaned(given, result, open_preferences(preferences, result=result, rules=rules.preferences))
 
 
 def _write_dataset(
-    folder: Path, cleaned: _Cleaned, *, origin: Origin, rules: CleanSettings, seed: int, name: str
+    folder: Path, cleaned: Cleaned, *, origin: Origin, rules: CleanSettings, seed: int, name: str
 ) -> None:
-    result = cleaned.result
-    agreement = agreement_figures(result, given=cleaned.given, rules=rules, seed=seed, rounds=BOOTSTRAP_ROUNDS)
-    split = split_by_prompt(result.examples, validation_share=rules.validation_share, rng=np.random.default_rng(seed))
-    _write_tables(folder, result, split=split)
+    result, given = cleaned.result, cleaned.given
+    agreement = agreement_figures(result, given=given, rules=rules, bootstrap=Bootstrap(seed, BOOTSTRAP_ROUNDS))
+    written = write_tables(folder, cleaned, rules=rules, seed=seed)
     write_json(folder / "agreement.json", agreement)
-    write_json(folder / "statistics.json", statistics(result.examples))
-    facts = _card_facts(result, rules=rules, origin=origin, agreement=agreement, splits=split.rows)
+    write_json(folder / "statistics.json", statistics(written.measured))
+    facts = _card_facts(result, rules=rules, origin=origin, agreement=agreement, written=written)
     write_text(folder / "README.md", card_text(facts, name=name))
 
 
-def counts(result: CleanResult) -> dict[str, object]:
-    """Return the counts of `steersman clean --json`; `dropped` counts tasks and `ratings_left_out` ratings."""
+def counts(cleaned: Cleaned) -> dict[str, object]:
+    """Return the counts of `steersman clean --json`.
+
+    `dropped` counts tasks, `ratings_left_out` ratings and `annotators_removed` annotators, by reason.
+    """
+    result, preferences = cleaned.result, cleaned.preferences
     return {
         "tasks_in": result.tasks_in,
         "tasks_out": result.tasks_out,
-        "rows_out": result.examples.height,
+        "rows_out": result.labels.height,
         "ratings_in": result.ratings_in,
         "ratings_kept": result.ratings_kept,
         "dropped": result.dropped,
         "ratings_left_out": result.ratings_left_out,
+        "annotators_removed": dict(sorted(Counter(reason for reason in result.trust.reasons if reason).items())),
+        **({} if preferences is None else {"preferences": preferences.counts}),
     }
 
 
@@ -146,14 +155,14 @@ def _words(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{reason}: {number}" for reason, number in dropped.items())
 
 
-def _refuse_foreign(out: Path, *, path: Path) -> None:
+def _refuse_foreign(out: Path, *, inputs: Sequence[Path]) -> None:
     """Raise RunError when replacing `out` would destroy anything but an earlier result of this verb."""
     with explained_disk_errors(out):
         if out.is_symlink():
             raise RunError(f"{out}: is a link; give the folder it points to as --out")
         if not out.is_dir():
             return
-        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out)):
+        if any(Path(os.path.realpath(path)).is_relative_to(os.path.realpath(out)) for path in inputs):
             raise RunError(f"{out}: holds the ratings themselves; choose another --out")
         found = {entry.relative_to(out).as_posix() for entry in out.rglob("*")}
     foreign = sorted(found - _WRITTEN)
@@ -164,27 +173,21 @@ def _refuse_foreign(out: Path, *, path: Path) -> None:
         raise RunError(f"{out}: holds what steersman clean did not write ({names}); choose another --out")
 
 
-def _origin(path: Path, *, given: RatingsInput, ancestors: tuple[Ancestor, ...], simulated: bool | None) -> Origin:
-    found = bool(given.ratings["simulated"].any())
-    inherited: tuple[Ancestor, ...] = ()
-    if (path.parent / LINEAGE_FILE).exists():
-        lineage = read_lineage(path.parent)
-        inherited, found = lineage.ancestors, found or lineage.simulated
-    merged = merge_ancestors([inherited, ancestors])
-    if not merged:
-        merged = (Ancestor(work=path.name, kind="data", role="ratings", licence=None, simulated=found),)
-    return Origin(merged, found if simulated is None else simulated)
-
-
-def _write_tables(folder: Path, result: CleanResult, *, split: Split) -> None:
-    for name in split.rows:
-        write_table(folder / f"{name}.jsonl.gz", getattr(split, name))
-    write_table(folder / "disagreements" / "disagreements.jsonl.gz", result.disagreements)
-    write_table(folder / "decisions.jsonl", result.decisions)
+def _origin(inputs: Sequence[Path], *, given: RatingsFile) -> Origin:
+    is_simulated = bool(given.ratings["simulated"].any())
+    found: list[tuple[Ancestor, ...]] = []
+    for path in inputs:
+        if (path.parent / LINEAGE_FILE).exists():
+            lineage = read_lineage(path.parent)
+            found.append(lineage.ancestors)
+            is_simulated = is_simulated or lineage.simulated
+        else:
+            found.append((Ancestor(work=path.name, kind="data", role="ratings", licence=None, simulated=is_simulated),))
+    return Origin(merge_ancestors(found), is_simulated)
 
 
 def _card_facts(
-    result: CleanResult, *, rules: CleanSettings, origin: Origin, agreement: Agreement, splits: Mapping[str, int]
+    result: CleanResult, *, rules: CleanSettings, origin: Origin, agreement: Agreement, written: WrittenDataset
 ) -> CardFacts:
     return CardFacts(
         licence=_licence(origin.ancestors),
@@ -193,8 +196,8 @@ def _card_facts(
         tasks=(result.tasks_in, result.tasks_out),
         ratings=(result.ratings_in, result.ratings_kept),
         dropped=result.dropped,
-        splits=splits,
-        columns=describe(result.examples),
+        splits=written.split.rows,
+        columns=describe(written.measured),
         agreement=agreement,
         rules=rules,
     )
@@ -220,7 +223,7 @@ def _source_words(ancestor: Ancestor) -> str:
     return f"{ancestor.role}: {ancestor.work}{revision} ({ancestor.licence or 'no licence known'}{simulated})"
 
 
-def _lineage(path: Path, *, rules: CleanSettings, origin: Origin, name: str, seed: int) -> Lineage:
+def _lineage(inputs: Sequence[Path], *, rules: CleanSettings, origin: Origin, name: str, seed: int) -> Lineage:
     return Lineage(
         name=name,
         stage=STAGE,
@@ -228,7 +231,7 @@ def _lineage(path: Path, *, rules: CleanSettings, origin: Origin, name: str, see
         seconds=0.0,
         seed=seed,
         config_sha256=hashlib.sha256(dump_settings(rules).encode()).hexdigest(),
-        inputs={path.name: sha256_file(path)},
+        inputs={path.name: sha256_file(path) for path in inputs},
         ancestors=origin.ancestors,
         simulated=origin.simulated,
         versions=software_versions(),

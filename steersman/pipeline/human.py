@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from steersman.config.sections import CleanSettings, HumanDataSettings
-from steersman.dataset.examples import statistics
+from steersman.config.cleaning import CleanSettings
+from steersman.config.sections import HumanDataSettings
+from steersman.dataset.statistics import measure, statistics
 from steersman.errors import DataError
 from steersman.pipeline import clean
 from steersman.pipeline.lineages import inherited
@@ -162,7 +163,7 @@ def _as_they_are(folder: Path, labels: Path) -> Product:
     training, validation = (read_table(labels / f"{name}.jsonl", table=EXAMPLES) for name in ("train", "validation"))
     write_table(folder / "train.jsonl.gz", training)
     write_table(folder / "validation.jsonl.gz", validation)
-    write_json(folder / "statistics.json", statistics(pl.concat([training, validation])))
+    write_json(folder / "statistics.json", statistics(measure(pl.concat([training, validation]))))
     write_json(folder / "agreement.json", {"note": AGGREGATED_NOTE})
     origin = inherited([labels], role="ratings")
     rows = training.height + validation.height

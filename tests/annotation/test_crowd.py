@@ -10,12 +10,14 @@ import pytest
 from steersman.annotation.crowd import draw_crowd, simulate_ratings
 from steersman.annotation.escalation import ratings_needed
 from steersman.annotation.latent import latent_scores, signals
-from steersman.config.sections import CleanSettings, CrowdSettings
+from steersman.config.cleaning import CleanSettings
+from steersman.config.sections import CrowdSettings
 from steersman.dataset.cleaning import clean
 from steersman.dataset.grid import level_counts
 from steersman.errors import DataError
 from steersman.records import ATTRIBUTES
-from steersman.stats.agreement import coincidence_table, quadratic_kappa
+from steersman.stats.coefficients import pooled_kappa
+from steersman.stats.counts import count_tables
 from steersman.store.files import read_table
 from steersman.tables import EXAMPLES, RATINGS, check_table
 
@@ -156,7 +158,7 @@ def test_on_real_texts_the_crowd_agrees_about_as_much_as_people_did() -> None:
     ratings = simulate_ratings(real_tasks(), crowd=CrowdSettings.model_validate({}), rng=np.random.default_rng(0))
     result = clean(ratings, rules=CleanSettings.model_validate({}))
     counts = level_counts(result.rated.grid, used=result.stages.first_three, attribute=0)
-    kappa = quadratic_kappa(coincidence_table(counts)).value
+    kappa = pooled_kappa(count_tables(counts), weights="quadratic").value
     assert kappa is not None
     assert 0.35 < kappa < 0.6
 

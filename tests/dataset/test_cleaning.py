@@ -1,18 +1,18 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steersman.config.sections import CleanSettings
-from steersman.dataset.cleaning import CleanResult, clean
+from steersman.config.cleaning import CleanSettings
+from steersman.dataset.cleaning import CleanResult, clean, with_texts
 from steersman.dataset.lists import is_already_selected, ratings_from_disagreements
 from steersman.errors import DataError
 from steersman.records import ATTRIBUTES
 from steersman.tables import DISAGREEMENTS, EXAMPLES, RATINGS, table_from_rows
 
-RULES = CleanSettings.model_validate({})
 Row = dict[str, object]
 
 
@@ -42,8 +42,33 @@ def ratings(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     return table_from_rows(rows, table=RATINGS, source="test")
 
 
-def cleaned(rows: Sequence[Mapping[str, object]], **rules: object) -> CleanResult:
-    return clean(ratings(rows), rules=CleanSettings.model_validate(rules))
+@dataclass(frozen=True)
+class Cleaned:
+    """A result of cleaning with its texts put back."""
+
+    result: CleanResult
+    texts: pl.DataFrame
+
+    @property
+    def examples(self) -> pl.DataFrame:
+        return with_texts(self.result.labels, texts=self.texts)
+
+    @property
+    def disagreements(self) -> pl.DataFrame:
+        return with_texts(self.result.selected, texts=self.texts)
+
+    @property
+    def decisions(self) -> pl.DataFrame:
+        return self.result.decisions
+
+
+def cleaned(rows: Sequence[Mapping[str, object]], **rules: object) -> Cleaned:
+    return cleaned_table(ratings(rows), **rules)
+
+
+def cleaned_table(table: pl.DataFrame, **rules: object) -> Cleaned:
+    result = clean(table, rules=CleanSettings.model_validate(rules))
+    return Cleaned(result, table.select("prompt", "response").with_row_index("row"))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +82,7 @@ def test_the_label_is_the_rounded_mean_of_the_most_agreeing(values: list[int], l
 
 def test_a_task_whose_kept_helpfulness_differs_by_three_goes_as_a_whole() -> None:
     result = cleaned(task("a", [1, 2, 4], [2, 2, 2]) + task("b", [1, 2, 3], [2, 2, 2]))
-    assert result.dropped == {"spread": 1}
+    assert result.result.dropped == {"spread": 1}
     assert result.examples["prompt"].to_list() == ["prompt b"] * 2
     assert result.disagreements["helpfulness"].to_list() == [[1, 2, 4], [2, 2, 2], [1, 2, 3], [2, 2, 2]]
 
@@ -69,32 +94,40 @@ def test_a_task_that_was_dropped_leaves_its_reason_with_every_rating() -> None:
     assert not decided["kept"].any()
 
 
-def test_a_tie_between_trios_is_settled_by_annotator_and_not_by_order_of_rows() -> None:
+def test_a_tie_between_trios_goes_to_those_who_agree_more_elsewhere() -> None:
+    # 0,0,2 and 2,4,4 tie by every distance; annotators 0 and 1 disagree with each other on the other tasks
     rows = task("a", [0, 0, 2, 4, 4], [2, 2, 2])
-    assert cleaned(rows).examples["helpfulness"].to_list() == [1, 2]
-    assert cleaned(rows[::-1]).examples["helpfulness"].to_list() == [1, 2]
-    renamed = [{**row, "annotator": f"z{9 - int(str(row['annotator'])[-1])}"} for row in rows]
-    assert cleaned(renamed).examples["helpfulness"].to_list() == [3, 2]
+    rows += task("b", [0, 4, 2, 2, 2], [4, 0, 2, 2, 2]) + task("c", [0, 4, 1, 1, 1], [4, 0, 3, 3, 3])
+    for order in (rows, rows[::-1]):
+        found = cleaned(order).examples.filter(pl.col("prompt") == "prompt a")
+        assert found["helpfulness"].to_list() == [3, 2]
+
+
+def test_a_tie_between_equally_reliable_trios_goes_by_annotator_and_not_by_order_of_rows() -> None:
+    # what a lack of evidence leaves equal: the two ends of the scale are each other's mirror
+    rows = task("a", [0, 0, 2, 4, 4], [4, 4, 2, 0, 0])
+    for order in (rows, rows[::-1]):
+        assert cleaned(order).examples["helpfulness"].to_list() == [1, 3]
 
 
 def test_one_response_alone_is_no_task() -> None:
     result = cleaned(task("a", [1, 1], [2, 2])[:2] + task("b", [1, 1], [2, 2]))
-    assert (result.tasks_in, result.tasks_out, result.dropped) == (2, 1, {"not_two_responses": 1})
+    assert (result.result.tasks_in, result.result.tasks_out, result.result.dropped) == (2, 1, {"not_two_responses": 1})
 
 
 def test_a_response_with_one_rating_drops_its_task() -> None:
-    assert cleaned(task("a", [1], [2, 2])).dropped == {"too_few_ratings": 1}
+    assert cleaned(task("a", [1], [2, 2])).result.dropped == {"too_few_ratings": 1}
 
 
 def test_an_attribute_nobody_rated_drops_the_task() -> None:
     rows = task("a", [1, 1], [2, 2])
-    assert cleaned([{**row, "verbosity": None} for row in rows]).dropped == {"unrated_attribute": 1}
+    assert cleaned([{**row, "verbosity": None} for row in rows]).result.dropped == {"unrated_attribute": 1}
 
 
 def test_a_rating_without_any_score_is_left_out() -> None:
     rows = [*task("a", [1, 1], [2, 2]), rating("a", 0, "annotator-9", [None] * 5)]
     result = cleaned(rows)
-    assert result.ratings_left_out == {"unrated": 1}
+    assert result.result.ratings_left_out == {"unrated": 1}
     assert result.examples["helpfulness"].to_list() == [1, 2]
 
 
@@ -102,13 +135,13 @@ def test_gold_and_surplus_ratings_are_left_out_of_labels() -> None:
     rows = task("a", [1, 1], [2, 2])
     rows += [rating("a", 0, "annotator-0", 4, surplus=True), rating("a", 0, "annotator-8", 4, gold=True)]
     result = cleaned(rows)
-    assert result.ratings_left_out == {"gold": 1, "surplus": 1}
+    assert result.result.ratings_left_out == {"gold": 1, "surplus": 1}
     assert result.examples["helpfulness"].to_list() == [1, 2]
 
 
 def test_a_task_of_gold_ratings_alone_says_so() -> None:
     rows = [{**row, "gold": True} for row in task("a", [1, 1], [2, 2])]
-    assert cleaned(rows + task("b", [1, 1], [2, 2])).dropped == {"gold": 1}
+    assert cleaned(rows + task("b", [1, 1], [2, 2])).result.dropped == {"gold": 1}
 
 
 def test_a_missing_score_is_kept_only_when_nothing_complete_is_left() -> None:
@@ -148,14 +181,18 @@ def test_the_first_ratings_are_the_earliest_ones() -> None:
     hours = {"annotator-0": "09", "annotator-1": "08", "annotator-2": "07", "annotator-3": "06"}
     timed = [{**row, "created_at": f"2026-01-01T{hours[str(row['annotator'])]}:00:00Z"} for row in rows]
     result = cleaned(timed)
-    first = result.rated.grid.scores[result.stages.first_three & (result.rated.grid.response == 0), 0]
-    assert (sorted(first.tolist()), result.rated.order) == ([2, 3, 4], "time")
+    first = result.result.rated.grid.scores[
+        result.result.stages.first_three[:, 0] & (result.result.rated.grid.response == 0), 0
+    ]
+    assert (sorted(first.tolist()), result.result.rated.order) == ([2, 3, 4], "time")
 
 
 def test_without_times_the_first_ratings_are_the_first_rows() -> None:
     result = cleaned(task("a", [1, 2, 3, 4], [2, 2, 2, 2])[::-1])
-    first = result.rated.grid.scores[result.stages.first_three & (result.rated.grid.response == 0), 0]
-    assert (sorted(first.tolist()), result.rated.order) == ([2, 3, 4], "rows")
+    first = result.result.rated.grid.scores[
+        result.result.stages.first_three[:, 0] & (result.result.rated.grid.response == 0), 0
+    ]
+    assert (sorted(first.tolist()), result.result.rated.order) == ([2, 3, 4], "rows")
 
 
 SCORES = st.lists(st.integers(0, 4) | st.none(), min_size=5, max_size=5)
@@ -176,9 +213,13 @@ def rows_of(tables: list[list[tuple[int, int, list[int | None]]]]) -> list[Row]:
 @given(tables=TABLES)
 def test_what_goes_in_comes_out_or_has_a_reason(tables: list[list[tuple[int, int, list[int | None]]]]) -> None:
     result = cleaned(rows_of(tables))
-    assert result.tasks_in == result.tasks_out + sum(result.dropped.values()) == len(tables)
-    assert result.ratings_in == result.ratings_kept + sum(result.ratings_left_out.values()) == result.decisions.height
-    assert result.examples.height == 2 * result.tasks_out
+    assert result.result.tasks_in == result.result.tasks_out + sum(result.result.dropped.values()) == len(tables)
+    assert (
+        result.result.ratings_in
+        == result.result.ratings_kept + sum(result.result.ratings_left_out.values())
+        == result.decisions.height
+    )
+    assert result.examples.height == 2 * result.result.tasks_out
     assert result.examples.null_count().sum_horizontal().sum() == 0
 
 
@@ -207,9 +248,9 @@ def disagreements(rows: Sequence[Row]) -> pl.DataFrame:
 
 def test_lists_of_scores_clean_like_ratings() -> None:
     table = disagreements(lists([0, 0, 0, 0, 4], [3, 4, 4]) + lists([1, 2, 4], [2, 2, 2]))
-    result = clean(ratings_from_disagreements(table, keep=3), rules=RULES)
+    result = cleaned_table(ratings_from_disagreements(table, keep=3))
     assert result.examples["helpfulness"].to_list() == [0, 4]
-    assert result.dropped == {"spread": 1}
+    assert result.result.dropped == {"spread": 1}
 
 
 def test_lists_of_three_are_taken_as_already_selected() -> None:
@@ -219,12 +260,12 @@ def test_lists_of_three_are_taken_as_already_selected() -> None:
 
 def test_what_cleaning_calls_disagreements_cleans_to_the_same_labels() -> None:
     first = cleaned(task("a", [0, 1, 4, 1, 1], [2, 4, 3]) + task("b", [1, 2, 4], [2, 2, 2]))
-    again = clean(ratings_from_disagreements(first.disagreements, keep=3), rules=RULES)
+    again = cleaned_table(ratings_from_disagreements(first.disagreements, keep=3))
     assert again.examples.equals(first.examples)
 
 
 def test_a_short_list_lacks_its_last_score() -> None:
-    result = clean(ratings_from_disagreements(disagreements(lists([1, 3], [2, 2], verbosity=1)), keep=3), rules=RULES)
+    result = cleaned_table(ratings_from_disagreements(disagreements(lists([1, 3], [2, 2], verbosity=1)), keep=3))
     assert result.examples["verbosity"].to_list() == [1, 2]
     assert result.disagreements["verbosity"].to_list() == [[1], [2]]
 
@@ -236,5 +277,5 @@ def test_long_lists_of_different_length_are_refused() -> None:
 
 def test_a_prompt_with_three_rows_has_one_response_without_partner() -> None:
     table = disagreements([*lists([1, 1], [2, 2]), lists([3, 3], [0, 0])[0]])
-    result = clean(ratings_from_disagreements(table, keep=3), rules=RULES)
-    assert (result.tasks_in, result.dropped) == (2, {"not_two_responses": 1})
+    result = cleaned_table(ratings_from_disagreements(table, keep=3))
+    assert (result.result.tasks_in, result.result.dropped) == (2, {"not_two_responses": 1})

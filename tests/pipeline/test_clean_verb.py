@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import datasets
-import numpy as np
 import polars as pl
 import pytest
+from crowd_tasks import tasks
 
-from steersman.config.sections import CleanSettings, CrowdSettings
+from steersman.config.cleaning import CleanSettings
+from steersman.config.sections import CrowdSettings
 from steersman.errors import DataError, RunError
 from steersman.pipeline import agreement, clean, simulate
 from steersman.records import ATTRIBUTES
@@ -19,24 +20,6 @@ from steersman.tables import DISAGREEMENTS, EXAMPLES, RATINGS
 RULES = CleanSettings.model_validate({})
 CROWD = CrowdSettings.model_validate({"annotators": 12})
 PROMPTS = Ancestor(work="steersman-starter-prompts", kind="data", role="prompts", licence="CC0-1.0")
-
-
-def tasks(number: int) -> pl.DataFrame:
-    rng = np.random.default_rng(7)
-    words = np.array(["bread", "water", "oven", "flour", "yeast", "dough", "loaf", "crust", "the", "a", "of", "and"])
-    rows = [
-        {
-            "task_id": f"task-{task}",
-            "prompt": f"How do I bake bread number {task}?",
-            "response_id": f"task-{task}/{position}",
-            "response": " ".join(rng.choice(words, size=4 + 60 * position)),
-            "position": position,
-            "is_finished": bool(rng.integers(2)),
-        }
-        for task in range(number)
-        for position in (0, 1)
-    ]
-    return pl.DataFrame(rows)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +73,7 @@ def test_a_second_run_writes_the_same_bytes(ratings_file: Path, tmp_path: Path) 
         clean.run(ratings_file, out=tmp_path / name / "clean", rules=RULES, seed=0)
     first, second = tmp_path / "one" / "clean", tmp_path / "two" / "clean"
     files = sorted(file.relative_to(first) for file in first.rglob("*") if file.is_file())
-    assert len(files) == 8
+    assert len(files) == 9
     for file in files:
         if file.name != "lineage.json":
             assert (first / file).read_bytes() == (second / file).read_bytes(), file

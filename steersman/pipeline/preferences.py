@@ -1,0 +1,76 @@
+"""Clean preference ratings of the tasks of a dataset, and write them beside it in HelpSteer2-Preference's shape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from steersman.config.preferences import PreferenceRules
+from steersman.dataset.cleaning import CleanResult
+from steersman.dataset.preference_rows import preference_rows
+from steersman.dataset.preferences import PreferenceResult, clean_preferences
+from steersman.errors import DataError
+from steersman.store.files import read_table, write_table
+from steersman.tables import PREFERENCE_RATINGS
+
+PREFERENCES_FILE = "preference/preference.jsonl.gz"
+PREFERENCE_DECISIONS_FILE = "preference/decisions.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedPreferences:
+    """Preferences of the tasks that are left in the dataset; `elsewhere` counts the tasks that are not."""
+
+    ratings: pl.DataFrame
+    result: PreferenceResult
+    elsewhere: int
+
+    @property
+    def counts(self) -> dict[str, object]:
+        """What `steersman clean --json` prints of them; tasks in = tasks out + dropped + tasks elsewhere."""
+        result = self.result
+        return {
+            "tasks_in": result.tasks_in + self.elsewhere,
+            "tasks_out": result.tasks_out,
+            "dropped": {**result.dropped, **({"not_in_dataset": self.elsewhere} if self.elsewhere else {})},
+            "ratings_kept": result.ratings_kept,
+            "ratings_left_out": result.ratings_left_out,
+        }
+
+
+def open_preferences(path: Path, *, result: CleanResult, rules: PreferenceRules) -> CleanedPreferences:
+    """Return the cleaned preferences in `path` of tasks that `result` left.
+
+    Raises DataError for a file that cannot be read, and when it has not one task in common with the dataset.
+    """
+    given = read_table(path, table=PREFERENCE_RATINGS)
+    left = result.rated.responses.join(result.labels.select("row"), on="row", how="semi")["task_id"].unique()
+    ratings = given.filter(pl.col("task_id").is_in(left.implode()))
+    if ratings.is_empty():
+        raise DataError(
+            f"{path}: no task_id is one of the dataset's; give preferences of the same tasks as the ratings"
+        )
+    try:
+        cleaned = clean_preferences(ratings, rules=rules)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    elsewhere = given["task_id"].n_unique() - ratings["task_id"].n_unique()
+    return CleanedPreferences(ratings, cleaned, elsewhere)
+
+
+def write_preferences(folder: Path, preferences: CleanedPreferences, *, parts: Sequence[pl.DataFrame]) -> None:
+    """Write what is left of the preferences; `parts` hold task_id, split, prompt and response, response 1 first."""
+    texts = (
+        pl.concat(parts)
+        .group_by("task_id", maintain_order=True)
+        .agg(
+            pl.col("split", "prompt").first(),
+            pl.col("response").first().alias("response_1"),
+            pl.col("response").last().alias("response_2"),
+        )
+    )
+    rows = preference_rows(preferences.result, ratings=preferences.ratings, texts=texts)
+    write_table(folder / PREFERENCES_FILE, rows)
+    decisions = preferences.result.decisions.with_columns(pl.col("reason").cast(pl.String))
+    write_table(folder / PREFERENCE_DECISIONS_FILE, decisions)

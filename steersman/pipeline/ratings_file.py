@@ -1,0 +1,91 @@
+"""Open a file of ratings so that its numbers fit into memory and its texts never have to, all at once.
+
+One pass over the file takes ids, scores and times, and a hash in place of each text: cleaning only compares texts. The
+texts of the rows that are left are read in a second pass, in the order the dataset needs them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from steersman.dataset.lists import is_already_selected, ratings_from_disagreements
+from steersman.dataset.reading import NARROW_COLUMNS, check_times
+from steersman.errors import DataError
+from steersman.store.files import iter_table, read_lines, read_table
+from steersman.tables import DISAGREEMENTS, RATINGS
+
+GROUPS = ("guideline_version", "delivery")
+_TEXTS = ("prompt", "response")
+_COLUMNS = (*_TEXTS, *NARROW_COLUMNS, *GROUPS, "simulated")
+
+
+@dataclass(frozen=True, slots=True)
+class RatingsFile:
+    """Ratings without their texts.
+
+    `ratings` has the columns that cleaning and agreement read, with hashes as `prompt` and `response`. `texts()` gives
+    frames of row (from 0), prompt and response, rows ascending. `is_list` says that lists of scores were given, whose
+    places stand in for annotators; `is_selected` that they hold only ratings already selected.
+    """
+
+    ratings: pl.DataFrame
+    texts: Callable[[], Iterator[pl.DataFrame]]
+    is_list: bool
+    is_selected: bool
+
+
+def open_ratings(path: Path, *, keep: int) -> RatingsFile:
+    """Return the ratings in `path`, one row per rating or HelpSteer2's lists, told apart by the first row.
+
+    Raises DataError that names every faulty row, also those whose time cannot be read.
+    """
+    if isinstance(_first_row(path).get("helpfulness"), list):
+        return _open_lists(path, keep=keep)
+    ratings = pl.concat([_narrow(chunk) for chunk in iter_table(path, table=RATINGS, columns=_COLUMNS)])
+    try:
+        check_times(ratings)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return RatingsFile(ratings, lambda: _texts(path), is_list=False, is_selected=False)
+
+
+def _open_lists(path: Path, *, keep: int) -> RatingsFile:
+    lists = read_table(path, table=DISAGREEMENTS)
+    ratings = ratings_from_disagreements(lists, keep=keep)
+    whole = ratings.select(_TEXTS).with_row_index("row")
+    return RatingsFile(
+        _narrow(ratings.select(_COLUMNS)),
+        lambda: iter([whole]),
+        is_list=True,
+        is_selected=is_already_selected(lists, keep=keep),
+    )
+
+
+def _narrow(chunk: pl.DataFrame) -> pl.DataFrame:
+    return chunk.with_columns(pl.col(_TEXTS).hash(), pl.col("seconds").cast(pl.Float32))
+
+
+def _texts(path: Path) -> Iterator[pl.DataFrame]:
+    start = 0
+    for chunk in iter_table(path, table=RATINGS, columns=_TEXTS):
+        yield chunk.with_row_index("row", offset=start)
+        start += chunk.height
+
+
+def _first_row(path: Path) -> Mapping[str, object]:
+    if path.suffix == ".parquet":
+        try:
+            rows = pl.read_parquet(path, n_rows=1).to_dicts()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise DataError(f"{path}: cannot be read as Parquet ({error})") from error
+        return rows[0] if rows else {}
+    line = next((line for line in read_lines(path) if line.strip()), "{}")
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        # the reader of the whole table says what is wrong with the line
+        return {}
+    return row if isinstance(row, dict) else {}

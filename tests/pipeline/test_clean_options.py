@@ -1,0 +1,147 @@
+"""The options of `steersman agreement` and `steersman clean`: groups, trust, preferences, selection by attribute."""
+
+import gzip
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from crowd_tasks import tasks
+
+from steersman.config.cleaning import CleanSettings
+from steersman.config.sections import CrowdSettings
+from steersman.errors import ConfigError, DataError
+from steersman.pipeline import agreement, clean, simulate
+from steersman.records import ATTRIBUTES
+from steersman.store.files import read_table, write_jsonl, write_table
+from steersman.store.lineage import read_lineage
+from steersman.tables import EXAMPLES, RATINGS
+
+RULES = CleanSettings.model_validate({})
+UNTRUSTING = CleanSettings.model_validate({"trust": {"enabled": False}})
+CROWD = CrowdSettings.model_validate({"annotators": 12})
+
+
+@pytest.fixture(scope="module")
+def ratings_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ratings") / "ratings.jsonl"
+    simulate.run(tasks(40), crowd=CROWD, seed=1, out=path)
+    return path
+
+
+def with_column(ratings_file: Path, path: Path, **columns: pl.Expr) -> Path:
+    write_table(path, read_table(ratings_file, table=RATINGS).with_columns(**columns))
+    return path
+
+
+def test_agreement_by_guideline_version_is_that_of_each_part(ratings_file: Path, tmp_path: Path) -> None:
+    is_early = pl.col("task_id").is_in([f"task-{number}" for number in range(15)])
+    version = pl.when(is_early).then(pl.lit("1")).otherwise(pl.lit("2"))
+    path = with_column(ratings_file, tmp_path / "ratings.jsonl", guideline_version=version)
+    found = agreement.run_by(path, by=("guideline_version",), rules=UNTRUSTING, seed=0, rounds=50)
+    assert list(found) == ["guideline_version=1", "guideline_version=2"]
+    alone = tmp_path / "alone.jsonl"
+    write_table(alone, read_table(path, table=RATINGS).filter(is_early))
+    part = agreement.run(alone, rules=UNTRUSTING, seed=0, rounds=50)["helpfulness"]
+    for stage, figures in found["guideline_version=1"]["helpfulness"].items():
+        other = part[stage]
+        assert figures is not None
+        assert other is not None
+        assert (figures["kappa_quadratic"], figures["tasks"]) == (other["kappa_quadratic"], other["tasks"])
+
+
+def test_two_columns_make_groups_of_their_combinations(ratings_file: Path, tmp_path: Path) -> None:
+    early, first = pl.col("task_id") < "task-3", pl.col("position") == 0
+    path = with_column(
+        ratings_file,
+        tmp_path / "ratings.jsonl",
+        guideline_version=pl.when(early).then(pl.lit("1")),
+        delivery=pl.when(first).then(pl.lit("a")).otherwise(pl.lit("b")),
+    )
+    found = agreement.run_by(path, by=("guideline_version", "delivery"), rules=RULES, seed=0, rounds=50)
+    assert list(found) == [f"guideline_version={version},delivery={part}" for version in ("1", "none") for part in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [("annotator", "cannot be grouped by; choose from"), ("delivery", "no rating of .* has a value there")],
+)
+def test_a_column_that_cannot_group_is_refused(ratings_file: Path, by: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        agreement.run_by(ratings_file, by=(by,), rules=RULES, seed=0, rounds=50)
+
+
+def test_an_annotator_who_is_not_trusted_leaves_a_reason_with_every_rating(ratings_file: Path, tmp_path: Path) -> None:
+    same = [
+        pl.when(pl.col("annotator") == "annotator-03").then(2).otherwise(pl.col(name)).alias(name)
+        for name in ATTRIBUTES
+    ]
+    path = tmp_path / "ratings.jsonl"
+    write_table(path, read_table(ratings_file, table=RATINGS).with_columns(same))
+    strict = CleanSettings.model_validate({"trust": {"min_responses": 5, "prior_responses": 0, "min_agreement": -1}})
+    result = clean.run(path, out=tmp_path / "clean", rules=strict, seed=0)
+    number = read_table(path, table=RATINGS).filter(annotator="annotator-03").height
+    removed, left_out = result["annotators_removed"], result["ratings_left_out"]
+    assert isinstance(removed, dict)
+    assert isinstance(left_out, dict)
+    assert removed["annotator_constant"] == 1
+    assert left_out["annotator_constant"] == number
+    rows = [
+        json.loads(line) for line in (tmp_path / "clean" / "annotators.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    assert [row["annotator"] for row in rows if row["reason"] == "annotator_constant"] == ["annotator-03"]
+
+
+def preferences(path: Path, strengths: dict[str, list[int | None]]) -> Path:
+    rows = [
+        {"task_id": task, "annotator": f"judge-{number}", "strength": strength, "justification": f"why {number}"}
+        for task, given in strengths.items()
+        for number, strength in enumerate(given)
+    ]
+    write_jsonl(path, rows)
+    return path
+
+
+def test_preferences_of_tasks_that_are_left_lie_beside_the_dataset(ratings_file: Path, tmp_path: Path) -> None:
+    plain = clean.run(ratings_file, out=tmp_path / "plain", rules=RULES, seed=0)
+    labelled = read_table(tmp_path / "plain" / "validation.jsonl.gz", table=EXAMPLES)["prompt"].to_list()
+    kept = labelled[0].rsplit(" ", 1)[1].rstrip("?")
+    path = preferences(
+        tmp_path / "preferences.jsonl",
+        {f"task-{kept}": [-2, -3, -2, 3], "task-nowhere": [1, 1, 1]},
+    )
+    result = clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0, preferences=path)
+    assert result["preferences"] == {
+        "tasks_in": 2,
+        "tasks_out": 1,
+        "dropped": {"not_in_dataset": 1},
+        "ratings_kept": 3,
+        "ratings_left_out": {"outvoted": 1},
+    }
+    assert result["tasks_out"] == plain["tasks_out"]
+    written = gzip.decompress((tmp_path / "clean" / "preference" / "preference.jsonl.gz").read_bytes())
+    row = json.loads(written)
+    pair = read_table(tmp_path / "clean" / "validation.jsonl.gz", table=EXAMPLES).head(2)
+    assert (row["split"], row["prompt"]) == ("val", pair["prompt"][0])
+    assert [row["response_1"], row["response_2"]] == pair["response"].to_list()
+    # the mean of -2, -3 and -2 is -2.33
+    assert row["preference_strength"] == -2
+    assert [each["strength"] for each in row["three_most_similar_preferences"]] == [-2, -2, -3]
+    assert len(read_lineage(tmp_path / "clean").inputs) == 2
+
+
+def test_preferences_of_other_tasks_are_refused(ratings_file: Path, tmp_path: Path) -> None:
+    path = preferences(tmp_path / "preferences.jsonl", {"task-nowhere": [1, 1, 1]})
+    with pytest.raises(DataError, match=r"preferences.jsonl: no task_id is one of the dataset's"):
+        clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0, preferences=path)
+    assert not (tmp_path / "clean").exists()
+
+
+def test_selecting_each_attribute_for_itself_says_on_which_a_rating_was_kept(
+    ratings_file: Path, tmp_path: Path
+) -> None:
+    clean.run(ratings_file, out=tmp_path / "clean", rules=CleanSettings.model_validate({"select_on": "each"}), seed=0)
+    lines = (tmp_path / "clean" / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert {len(row["kept_on"]) for row in rows if row["kept"]} > {5}
+    assert all(row["kept"] == bool(row["kept_on"]) for row in rows)
