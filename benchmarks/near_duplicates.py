@@ -15,13 +15,20 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 from machine import ROOT, commit_words, machine_words, version_words
+from page import page_with_table
 
 from steersman.dataset.near_duplicates import near_duplicate_groups
 from steersman.dataset.splitting import split_prompts
 
 PAGE = ROOT / "docs" / "results.md"
-BEGIN, END = "<!-- begin: benchmarks/near_duplicates.py -->", "<!-- end: benchmarks/near_duplicates.py -->"
-SECTION = "## Near-duplicate prompts"
+NAME = "benchmarks/near_duplicates.py"
+SECTION = """
+## Near-duplicate prompts
+
+Grouping prompts whose word shingles have a Jaccard similarity of 0.8, so that no group is divided by the split. Of
+every hundred prompts one is repeated with three other words; those that are 0.8 alike by a plain comparison must be
+found.
+"""
 THRESHOLD = 0.8
 _VOCABULARY = 20_000
 _WORDS_PER_PROMPT = 99
@@ -56,11 +63,12 @@ def main() -> None:
         _split(options.prompts),
         _planted("one template, 0.73 alike", options.prompts // 25, rng=rng, shared_words=83),
     ]
-    command = f"taskset -c 0 python benchmarks/near_duplicates.py --prompts {options.prompts} --seed {options.seed}"
+    command = f"python benchmarks/near_duplicates.py --prompts {options.prompts} --seed {options.seed}"
     table = table_text(cases, command=command)
     print(table)
     if options.write:
-        PAGE.write_text(page_with_table(PAGE.read_text(encoding="utf-8"), table), encoding="utf-8")
+        page = page_with_table(PAGE.read_text(encoding="utf-8"), table, name=NAME, section=SECTION)
+        PAGE.write_text(page, encoding="utf-8")
 
 
 def _planted(name: str, number: int, *, rng: np.random.Generator, shared_words: int = 0) -> Case:
@@ -139,14 +147,6 @@ def _line(case: Case) -> str:
 def _cores() -> int:
     affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def page_with_table(page: str, table: str) -> str:
-    """Return `page` with `table` between its markers, which are put at the end where they are not there yet."""
-    head, begin, rest = page.partition(BEGIN)
-    tail = rest.partition(END)[2] if begin else "\n"
-    head = head if begin else f"{page.rstrip()}\n\n{SECTION}\n\n"
-    return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
 if __name__ == "__main__":
