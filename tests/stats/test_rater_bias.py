@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 
+from steersman.stats import rater_bias
 from steersman.stats.rater_bias import DEFAULTS, RaterBiasFit, RaterBiasRules, fit_rater_bias
+from steersman.stats.votes import count_votes
 
 LEVELS = 5
 
@@ -76,6 +78,24 @@ def test_the_objective_is_the_density_of_the_ratings_and_the_priors() -> None:
 def test_the_objective_never_falls(ratings: Ratings, rules: RaterBiasRules) -> None:
     course = fitted(ratings, rules).objective
     assert (np.diff(course) >= -1e-12 * ratings.level.size).all()
+
+
+def test_holding_the_means_leaves_the_ratings_as_likely() -> None:
+    rules = RaterBiasRules(noise_ratings=3.0)
+    ratings, rng = drawn(4, units=30, raters=4), np.random.default_rng(0)
+    data = rater_bias._prepared(count_votes(ratings.level, unit=ratings.unit, rater=ratings.rater, num_levels=LEVELS))
+    model = rater_bias._Model(
+        bias=rng.normal(1.0, 1.0, 4),
+        scale=rng.uniform(0.5, 2.5, 4),
+        variance=rng.uniform(0.1, 1.0, 4),
+        truth_mean=0.7,
+        truth_variance=1.3,
+    )
+    likelihoods = [
+        rater_bias._expected(data, each, rules=rules)[1] - rater_bias._log_prior(data, each, rules=rules)
+        for each in (model, rater_bias._identified(model))
+    ]
+    assert likelihoods[0] == pytest.approx(likelihoods[1], abs=1e-9)
 
 
 @settings(deadline=None, max_examples=60)
