@@ -142,8 +142,9 @@ def _refuse_card_that_hides(found: PublishPlan, card: Path) -> None:
 
 
 def _licence(verdict: Verdict) -> str | None:
-    """Return the licence of all works that have one, None where they differ or commercial use is not clear."""
-    licences = {each.licence for each in verdict.ancestors if each.ancestor.kind != "annotators"}
+    """Return the licence of all works that need one, None where they differ or commercial use is not clear."""
+    # where the verdict is clear, a work without a licence needs none
+    licences = {each.licence or each.ancestor.licence for each in verdict.ancestors} - {None}
     return licences.pop() if len(licences) == 1 and verdict.commercial_use == "clear" else None
 
 

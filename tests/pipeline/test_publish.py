@@ -86,7 +86,8 @@ def test_a_model_goes_with_its_weights_on_top_and_a_card(tmp_path: Path, hub: Fa
 
 
 def test_a_model_under_one_licence_says_so(tmp_path: Path) -> None:
-    planned = plan(model(tmp_path, replace(HUMAN, licence="Apache-2.0"), BASE, CROWD), repository="me/judge")
+    random = Ancestor("tiny-random", "model", "responses", None)
+    planned = plan(model(tmp_path, replace(HUMAN, licence="Apache-2.0"), BASE, random, CROWD), repository="me/judge")
     [card] = [file.content for file in planned.files if file.name == "README.md"]
     assert isinstance(card, bytes)
     assert card.decode().startswith("---\nlicense: apache-2.0\n")
