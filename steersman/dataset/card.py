@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steersman.config.cleaning import CleanSettings
+from steersman.dataset.published import KAPPA
 from steersman.dataset.statistics import Column
 from steersman.records import ATTRIBUTES
 
@@ -16,6 +17,21 @@ _STAGES = {
     "selected": "after selection",
     "final": "after removal of tasks",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """How the ratings were collected, as far as their table says; None and empty are not recorded.
+
+    `per_response` is the mean number of ratings of a response, `days` the first and the last day of rating.
+    """
+
+    annotators: int | None
+    annotators_removed: Mapping[str, int]
+    per_response: float
+    days: tuple[str, str] | None
+    guideline_versions: Sequence[str]
+    deliveries: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +48,13 @@ class CardFacts:
     columns: Mapping[str, Column]
     agreement: Agreement
     rules: CleanSettings
+    collection: Collection
+    has_preferences: bool = False
 
 
 def card_text(facts: CardFacts, *, name: str) -> str:
     """Return the card in Markdown, with the header from which the `datasets` library knows the files of each split."""
-    parts = (_contents, _statistics, _agreement, _sources)
+    parts = (_contents, _collection, _cleaning, _statistics, _agreement, _sources)
     return "\n".join([_header(facts), _title(name, simulated=facts.simulated), *(part(facts) for part in parts)])
 
 
@@ -45,8 +63,15 @@ def _header(facts: CardFacts) -> str:
     lines += ["  data_files:"]
     for split in facts.splits:
         lines += [f"  - split: {split}", f"    path: {split}.jsonl.gz"]
-    lines += ["- config_name: disagreements", "  data_files:", "  - split: train"]
-    return "\n".join([*lines, "    path: disagreements/disagreements.jsonl.gz", "---", ""])
+    lines += _config("disagreements")
+    # its rows name their split themselves, as HelpSteer2's do
+    lines += _config("preference") if facts.has_preferences else []
+    return "\n".join([*lines, "---", ""])
+
+
+def _config(name: str) -> list[str]:
+    path = f"    path: {name}/{name}.jsonl.gz"
+    return [f"- config_name: {name}", "  data_files:", "  - split: train", path]
 
 
 def _title(name: str, *, simulated: bool) -> str:
@@ -60,24 +85,68 @@ def _title(name: str, *, simulated: bool) -> str:
 
 
 def _contents(facts: CardFacts) -> str:
-    rules = facts.rules
     rows = ", ".join(f"{number} rows in `{split}`" for split, number in facts.splits.items())
-    dropped = ", ".join(f"{number} for {reason.replace('_', ' ')}" for reason, number in facts.dropped.items())
+    preference = (
+        " `preference/` holds strengths of preference from -3 (the first response is much better) to 3; filter on its"
+        " column `split`."
+    )
     return f"""## Contents
 
 {rows}. Rows 2k and 2k+1 are the two responses to one prompt; no prompt is in both splits. Turns of a conversation are
 divided by `<extra_id_1>`, as in HelpSteer2. `disagreements/` holds the selected ratings behind each label, before tasks
-were removed for their spread; `decisions.jsonl` says what became of every rating.
+were removed for their spread; `decisions.jsonl` says what became of every rating.{preference * facts.has_preferences}
+"""
 
-{facts.ratings[0]} ratings of {facts.tasks[0]} tasks came in. Of each response the {rules.keep} most-agreeing were kept
-({_chosen_on(rules)}), and their mean, rounded to the nearest integer (halves up), is the label.
+
+def _collection(facts: CardFacts) -> str:
+    found = facts.collection
+    people = "Annotators, whose number is not known," if found.annotators is None else f"{found.annotators} annotators"
+    lines = [f"{people} gave {found.per_response:.2f} ratings per response on average."]
+    if found.days is not None:
+        lines.append(f"They rated from {found.days[0]} to {found.days[1]}.")
+    lines += [
+        f"{what}: {', '.join(values)}."
+        for what, values in (("Guideline versions", found.guideline_versions), ("Deliveries", found.deliveries))
+        if values
+    ]
+    removed = ", ".join(f"{number} for {_words(reason)}" for reason, number in found.annotators_removed.items())
+    lines.append(f"Annotators removed as not trusted: {removed or 'none'}.")
+    return "\n".join(["## Collection", "", *lines, ""])
+
+
+def _cleaning(facts: CardFacts) -> str:
+    rules = facts.rules
+    dropped = ", ".join(f"{number} for {_words(reason)}" for reason, number in facts.dropped.items())
+    return f"""## Cleaning
+
+{facts.ratings[0]} ratings of {facts.tasks[0]} tasks came in. Of each response the {rules.keep} most-agreeing were kept:
+those with the smallest {_CRITERIA[rules.criterion]}, {_chosen_on(rules)}.
+A label is their {_LABELS[rules.aggregation]}, as the nearest integer ({_words(rules.rounding)}).
 A task was removed when kept helpfulness ratings differed by more than {rules.max_spread}.
 {facts.tasks[1]} tasks and {facts.ratings[1]} ratings are left; tasks removed: {dropped or "none"}.
 """
 
 
+_CRITERIA = {"sum": "sum of absolute pairwise differences", "range": "range", "variance": "variance"}
+_LABELS = {
+    "mean": "mean",
+    "median": "median",
+    "majority": "most frequent score",
+    "dawid_skene": "posterior mean under Dawid and Skene's model of all trusted ratings",
+    "rater_bias": "estimate by a model of all trusted ratings with a bias and a scale per annotator",
+}
+
+
+def _words(reason: str) -> str:
+    return reason.replace("_", " ")
+
+
 def _chosen_on(rules: CleanSettings) -> str:
-    return "chosen jointly on all attributes" if rules.select_on == "joint" else "chosen on helpfulness alone"
+    if rules.select_on == "joint":
+        return "the same ratings for all attributes, over all of them"
+    if rules.select_on == "each":
+        return "each attribute for itself"
+    return f"the same ratings for all attributes, on {rules.select_on} alone"
 
 
 def _statistics(facts: CardFacts) -> str:
@@ -93,13 +162,15 @@ def _agreement(facts: CardFacts) -> str:
         "## Agreement of the annotators",
         "",
         "Cohen's kappa with quadratic weights over all pairs of ratings of a response. In brackets: what raters who"
-        " know nothing would reach under the same design, because selection and removal raise kappa by themselves.",
+        " know nothing would reach under the same design, because selection and removal raise kappa by themselves."
+        " The last column is what HelpSteer2's paper reports at the nearest three stages, by its own rules.",
         "",
-        "| | " + " | ".join(_STAGES.values()) + " |",
-        "|---" * (len(_STAGES) + 1) + "|",
+        "| | " + " | ".join((*_STAGES.values(), "HelpSteer2's paper")) + " |",
+        "|---" * (len(_STAGES) + 2) + "|",
     ]
     for attribute in ATTRIBUTES:
         cells = [_agreement_cell(facts.agreement[attribute].get(stage)) for stage in _STAGES]
+        cells.append(", ".join(f"{kappa:.3f}" for kappa in KAPPA[attribute].values()))
         lines.append(f"| {attribute} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 

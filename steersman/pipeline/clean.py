@@ -2,26 +2,25 @@
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
 from steersman.config.cleaning import CleanSettings
 from steersman.config.loading import dump_settings
-from steersman.dataset.card import CardFacts, card_text
-from steersman.dataset.cleaning import CleanResult, clean
-from steersman.dataset.statistics import describe, statistics
+from steersman.dataset.card import card_text
+from steersman.dataset.cleaning import clean
+from steersman.dataset.statistics import statistics
 from steersman.errors import DataError, RunError
-from steersman.pipeline.agreement import Agreement, Bootstrap, agreement_figures
+from steersman.pipeline.agreement import Bootstrap, agreement_figures
+from steersman.pipeline.dataset_card import Origin, annotators_removed, card_facts
 from steersman.pipeline.dataset_folder import (
     ANNOTATORS_FILE,
     DECISIONS_FILE,
     DISAGREEMENTS_FILE,
     Cleaned,
-    WrittenDataset,
     write_tables,
 )
 from steersman.pipeline.preferences import PREFERENCE_DECISIONS_FILE, PREFERENCES_FILE, open_preferences
@@ -35,7 +34,6 @@ from steersman.store.files import (
     write_json,
     write_text,
 )
-from steersman.store.ledger import judge
 from steersman.store.lineage import (
     LINEAGE_FILE,
     Ancestor,
@@ -69,14 +67,6 @@ _WRITTEN = frozenset(
     }
 )
 _MAX_NAMES_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where the ratings came from, and whether a modelled crowd gave any of them."""
-
-    ancestors: tuple[Ancestor, ...]
-    simulated: bool
 
 
 def run(
@@ -128,7 +118,7 @@ def _write_dataset(
     written = write_tables(folder, cleaned, rules=rules, seed=seed)
     write_json(folder / "agreement.json", agreement)
     write_json(folder / "statistics.json", statistics(written.measured))
-    facts = _card_facts(result, rules=rules, origin=origin, agreement=agreement, written=written)
+    facts = card_facts(cleaned, rules=rules, origin=origin, agreement=agreement, written=written)
     write_text(folder / "README.md", card_text(facts, name=name))
 
 
@@ -146,7 +136,7 @@ def counts(cleaned: Cleaned) -> dict[str, object]:
         "ratings_kept": result.ratings_kept,
         "dropped": result.dropped,
         "ratings_left_out": result.ratings_left_out,
-        "annotators_removed": dict(sorted(Counter(reason for reason in result.trust.reasons if reason).items())),
+        "annotators_removed": annotators_removed(result),
         **({} if preferences is None else {"preferences": preferences.counts}),
     }
 
@@ -184,43 +174,6 @@ def _origin(inputs: Sequence[Path], *, given: RatingsFile) -> Origin:
         else:
             found.append((Ancestor(work=path.name, kind="data", role="ratings", licence=None, simulated=is_simulated),))
     return Origin(merge_ancestors(found), is_simulated)
-
-
-def _card_facts(
-    result: CleanResult, *, rules: CleanSettings, origin: Origin, agreement: Agreement, written: WrittenDataset
-) -> CardFacts:
-    return CardFacts(
-        licence=_licence(origin.ancestors),
-        sources=[*(_source_words(ancestor) for ancestor in origin.ancestors), _verdict_words(origin.ancestors)],
-        simulated=origin.simulated,
-        tasks=(result.tasks_in, result.tasks_out),
-        ratings=(result.ratings_in, result.ratings_kept),
-        dropped=result.dropped,
-        splits=written.split.rows,
-        columns=describe(written.measured),
-        agreement=agreement,
-        rules=rules,
-    )
-
-
-def _licence(ancestors: tuple[Ancestor, ...]) -> str | None:
-    """Return the licence that all data ancestors share, None where they differ or any ancestor stands in its way."""
-    if judge(ancestors).commercial_use != "clear":
-        return None
-    licences = {ancestor.licence for ancestor in ancestors if ancestor.kind == "data"}
-    return licences.pop() if len(licences) == 1 else None
-
-
-def _verdict_words(ancestors: tuple[Ancestor, ...]) -> str:
-    verdict = judge(ancestors)
-    reason = f" ({verdict.reasons[0]})" if verdict.reasons else ""
-    return f"commercial use: {verdict.commercial_use}{reason}"
-
-
-def _source_words(ancestor: Ancestor) -> str:
-    revision = f" at {ancestor.revision}" if ancestor.revision else ""
-    simulated = ", simulated" if ancestor.simulated else ""
-    return f"{ancestor.role}: {ancestor.work}{revision} ({ancestor.licence or 'no licence known'}{simulated})"
 
 
 def _lineage(inputs: Sequence[Path], *, rules: CleanSettings, origin: Origin, name: str, seed: int) -> Lineage:

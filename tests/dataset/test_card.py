@@ -1,5 +1,5 @@
 from steersman.config.cleaning import CleanSettings
-from steersman.dataset.card import CardFacts, card_text
+from steersman.dataset.card import CardFacts, Collection, card_text
 from steersman.dataset.statistics import describe, measure
 from steersman.records import ATTRIBUTES
 from steersman.tables import EXAMPLES, table_from_rows
@@ -10,7 +10,7 @@ ROWS = [
 ]
 
 
-def facts(*, simulated: bool) -> CardFacts:
+def facts(*, simulated: bool = False, preferences: bool = False, **rules: object) -> CardFacts:
     stage = {"kappa_quadratic": 0.5, "random_raters": 0.25}
     return CardFacts(
         licence="CC-BY-4.0",
@@ -22,7 +22,16 @@ def facts(*, simulated: bool) -> CardFacts:
         splits={"train": 4},
         columns=describe(measure(table_from_rows(ROWS, table=EXAMPLES, source="test"))),
         agreement={name: {"first_three": None, "all": stage} for name in ATTRIBUTES},
-        rules=CleanSettings.model_validate({}),
+        rules=CleanSettings.model_validate(rules),
+        collection=Collection(
+            annotators=7,
+            annotators_removed={"annotator_too_fast": 2},
+            per_response=3.25,
+            days=("2026-01-05", "2026-02-06"),
+            guideline_versions=["1", "2"],
+            deliveries=[],
+        ),
+        has_preferences=preferences,
     )
 
 
@@ -32,4 +41,24 @@ def test_the_title_of_a_simulated_dataset_says_so() -> None:
 
 
 def test_the_card_puts_chance_beside_kappa_and_names_what_is_not_known() -> None:
-    assert "| helpfulness | not known | 0.500 (0.250) |" in card_text(facts(simulated=False), name="mine")
+    assert "| helpfulness | not known | 0.500 (0.250) |" in card_text(facts(), name="mine")
+
+
+def test_the_card_says_who_rated_and_when() -> None:
+    text = card_text(facts(), name="mine")
+    assert "7 annotators gave 3.25 ratings per response on average." in text
+    assert "They rated from 2026-01-05 to 2026-02-06." in text
+    assert "Guideline versions: 1, 2." in text
+    assert "Deliveries" not in text
+    assert "removed as not trusted: 2 for annotator too fast." in text
+
+
+def test_the_card_states_the_rules_that_were_used() -> None:
+    text = card_text(facts(criterion="range", select_on="verbosity", rounding="half_even"), name="mine")
+    assert "smallest range, the same ratings for all attributes, on verbosity alone" in text
+    assert "(half even)" in text
+
+
+def test_preferences_are_a_configuration_of_their_own_where_there_are_any() -> None:
+    assert "- config_name: preference" in card_text(facts(preferences=True), name="mine").splitlines()
+    assert "preference" not in card_text(facts(), name="mine")
