@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of httpx in 1.x, of httpx2 in 2.x
 
-from steersman.errors import DataError, RunError, join_faults
-from steersman.store.files import explained_disk_errors, read_json, read_lines, read_table, sha256_file, write_json
+from steersman.errors import DataError, join_faults
+from steersman.sources.releases import Release, fetch
+from steersman.store.files import read_lines, read_table, sha256_file
 from steersman.store.lineage import LINEAGE_FILE, Ancestor, read_lineage
 from steersman.tables import DISAGREEMENTS, EXAMPLES
 
@@ -22,18 +21,7 @@ _TRAIN = "train.jsonl"
 _VALIDATION = "validation.jsonl"
 _DISAGREEMENTS = "disagreements/disagreements.jsonl"
 _ROLE = "prompts, responses and ratings"
-# RuntimeError is what the hub's native transfer library raises when a connection breaks
-_FETCH_ERRORS = (OSError, HTTPError, RuntimeError)
-
-
-@dataclass(frozen=True, slots=True)
-class HubRelease:
-    """A data set on the hub: `sha256` gives each file's published checksum, None where there is none."""
-
-    repository: str
-    revision: str
-    licence: str
-    sha256: Mapping[str, str | None]
+_INSTEAD = "give a local folder in HelpSteer2's released shape instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +46,7 @@ class _Files:
     disagreements: Path | None
 
 
-HELPSTEER2 = HubRelease(
+HELPSTEER2 = Release(
     repository=HUB_NAME,
     revision="990b2711a36180dd19d9c94b8627844866f8982a",
     licence="CC-BY-4.0",
@@ -66,6 +54,7 @@ HELPSTEER2 = HubRelease(
         "train.jsonl.gz": "c0d7e91d738d42e8a08070db26c4c09a9c7631308e1f0fd380ff43d130c9f713",
         "validation.jsonl.gz": "610eeb5289494d613c4c0f70aade2df8df0b499f3a24e76d232f74e6909d010a",
         "disagreements/disagreements.jsonl.gz": None,
+        "preference/preference.jsonl.gz": "a5cd48600fb7a330cf0ccc8f59051e24e8f236907c379f42eff1ba18da55204b",
     },
 )
 
@@ -97,16 +86,16 @@ def read_folder(folder: Path) -> HumanData:
     return replace(found, simulated=simulated or any(each.simulated for each in ancestors))
 
 
-def read_release(release: HubRelease, *, cache: Path) -> HumanData:
+def read_release(release: Release, *, cache: Path) -> HumanData:
     """Return the labels of a release on the hub, every file checked against its sum (docs/prompts.md)."""
     train, validation, disagreements = (
-        _fetch(release, f"{name}.gz", cache=cache) for name in (_TRAIN, _VALIDATION, _DISAGREEMENTS)
+        fetch(release, f"{name}.gz", cache=cache, instead=_INSTEAD) for name in (_TRAIN, _VALIDATION, _DISAGREEMENTS)
     )
     files = _Files(train, validation, disagreements)
     return _read(files, ancestors=(_ancestor(release),), notes=())
 
 
-def _ancestor(release: HubRelease) -> Ancestor:
+def _ancestor(release: Release) -> Ancestor:
     return Ancestor(release.repository, "data", _ROLE, release.licence, revision=release.revision)
 
 
@@ -125,50 +114,6 @@ def _origin(folder: Path, *, files: _Files) -> tuple[tuple[Ancestor, ...], tuple
     name = folder.resolve().name
     note = f"{name}: has no {LINEAGE_FILE} and is not the published {HUB_NAME}, so its origin and licence are unknown"
     return (Ancestor(name, "data", _ROLE, None),), (note,)
-
-
-def _fetch(release: HubRelease, name: str, *, cache: Path) -> Path:
-    try:
-        with explained_disk_errors(cache):
-            path = Path(
-                hf_hub_download(
-                    release.repository, name, repo_type="dataset", revision=release.revision, cache_dir=cache
-                )
-            )
-    except _FETCH_ERRORS as error:
-        raise RunError(
-            f"{release.repository}: {name} cannot be fetched from the hub ({type(error).__name__}: {error}); "
-            "give a local folder in HelpSteer2's released shape instead"
-        ) from error
-    _check_sum(release, name, path=path, cache=cache)
-    return path
-
-
-def _check_sum(release: HubRelease, name: str, *, path: Path, cache: Path) -> None:
-    found, published = sha256_file(path), release.sha256[name]
-    expected = published or _first_sum(release, name, found=found, cache=cache)
-    if found != expected:
-        says = "published" if published else "recorded at the first download"
-        downloads = cache / f"datasets--{_flat(release.repository)}"
-        raise DataError(
-            f"{path}: SHA-256 is {found}, but {expected} was {says} for {release.repository} at {release.revision}; "
-            f"delete {downloads} to fetch it again, and do not use it if the sums still differ"
-        )
-
-
-def _first_sum(release: HubRelease, name: str, *, found: str, cache: Path) -> str:
-    """Return the sum the first download of `name` had, which is `found` when this is the first."""
-    record = cache / f"{_flat(release.repository)}.{release.revision}.sha256.json"
-    sums = read_json(record) if record.exists() else {}
-    if not isinstance(sums, dict):
-        raise DataError(f"{record}: not a record of checksums; delete it")
-    if name not in sums:
-        write_json(record, {**sums, name: found})
-    return str(sums.get(name, found))
-
-
-def _flat(repository: str) -> str:
-    return repository.replace("/", "--")
 
 
 def _read(files: _Files, *, ancestors: tuple[Ancestor, ...], notes: tuple[str, ...]) -> HumanData:

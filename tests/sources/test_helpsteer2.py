@@ -10,7 +10,8 @@ import pytest
 
 from steersman.errors import DataError, RunError
 from steersman.records import ATTRIBUTES
-from steersman.sources.helpsteer2 import HELPSTEER2, HubRelease, read_helpsteer2, read_release
+from steersman.sources.helpsteer2 import HELPSTEER2, read_helpsteer2, read_release
+from steersman.sources.releases import Release
 from steersman.store.lineage import Ancestor, Lineage, write_lineage
 
 Row = dict[str, object]
@@ -161,7 +162,7 @@ FILES = {
     "disagreements/disagreements.jsonl.gz": gzip.compress(_jsonl(DISAGREEMENTS), mtime=0),
 }
 SUMS = {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()}
-RELEASE = HubRelease(
+RELEASE = Release(
     repository="someone/labels",
     revision="0123abc",
     licence="CC-BY-4.0",
@@ -183,7 +184,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
             path.write_bytes(files[filename])
             return str(path)
 
-        monkeypatch.setattr("steersman.sources.helpsteer2.hf_hub_download", hf_hub_download)
+        monkeypatch.setattr("steersman.sources.releases.hf_hub_download", hf_hub_download)
 
     return serve
 
@@ -232,7 +233,7 @@ def test_an_unreachable_hub_points_to_a_local_folder(
     def fail(*_: object, **__: object) -> str:
         raise error
 
-    monkeypatch.setattr("steersman.sources.helpsteer2.hf_hub_download", fail)
+    monkeypatch.setattr("steersman.sources.releases.hf_hub_download", fail)
     with pytest.raises(RunError, match=r"train.jsonl.gz cannot be fetched .* give a local folder"):
         read_helpsteer2("nvidia/HelpSteer2", cache=tmp_path)
 
