@@ -12,7 +12,7 @@ from steersman.annotation.escalation import MOST_ANNOTATORS, ratings_needed
 from steersman.config.cleaning import CleanSettings
 from steersman.dataset.chance import Design, design_of, random_raters
 from steersman.dataset.cleaning import CleanResult, Stages, clean, cleaning_stages
-from steersman.dataset.grid import BoolArray, RatingGrid, chosen_ratings, level_counts
+from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, chosen_ratings, level_counts
 from steersman.errors import ConfigError
 from steersman.pipeline.ratings_file import GROUPS, RatingsFile, open_ratings
 from steersman.records import ATTRIBUTES
@@ -147,10 +147,14 @@ def _figures(grid: RatingGrid, used: BoolArray, *, attribute: int, bootstrap: Bo
         "kappa_quadratic": kappa.value,
         "kappa_ci95": None if interval is None else list(interval),
         **_other_coefficients(tables),
-        "tasks": int(np.unique(grid.task[counts.any(axis=1)]).size),
+        "tasks": _different(grid.task[counts.any(axis=1)]),
         "ratings": int(counts.sum()),
     }
     return figures if kappa.reason is None else {**figures, "reason": kappa.reason}
+
+
+def _different(ascending: IntArray) -> int:
+    return int((np.diff(ascending) > 0).sum()) + int(ascending.size > 0)
 
 
 def _other_coefficients(tables: CountTables) -> Mapping[str, float | None]:

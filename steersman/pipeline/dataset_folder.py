@@ -99,7 +99,7 @@ def _prompts(result: CleanResult, given: RatingsFile) -> pl.Series:
 
 
 def _rows(result: CleanResult, split: PromptSplit) -> pl.DataFrame:
-    """Return `selected` with task_id, labels (as label_helpfulness and so on) and split, null where a task was dropped."""
+    """Return `selected` with task_id, labels (as label_helpfulness ...) and split; null where a task was dropped."""
     side = np.where(np.repeat(split.is_validation, 2), VALIDATION, TRAIN)
     labels = result.labels.rename({name: _LABEL + name for name in ATTRIBUTES}).with_columns(
         pl.Series("split", side.tolist(), dtype=pl.String)
