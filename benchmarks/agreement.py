@@ -10,6 +10,7 @@ long is timed on a part, and says so. Ends with exit code 1 when two answers dif
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from statistics import median
+from typing import get_args
 
 import numpy as np
 from agreement_peers import (
+    LEVELS,
     RATERS,
     Peer,
     Simulated,
@@ -53,7 +56,6 @@ Coefficients of agreement of one attribute, from counts or ratings in memory to 
 take for the same figure. Their input is made outside the clock, ours is counted inside it.
 """
 PACKAGES = ("krippendorff", "irrCAC", "statsmodels", "pandas")
-_LEVELS = 5
 _RESAMPLES = 1_000
 _MOST_PAIRS = 2_000
 _MOST_FRAME_UNITS = 20_000
@@ -89,7 +91,7 @@ def main(argv: list[str]) -> int:
     rows = [measured(task, rounds=options.rounds) for task in tasks(data)]
     table = table_text(rows, data=data, options=options)
     print(table)
-    wrong = [row.name for row in rows if row.difference is not None and not row.difference < _TOLERANCE]
+    wrong = [row.name for row in rows if (row.difference or 0.0) > _TOLERANCE]
     if wrong:
         print(f"agreement: other answers than the other package's: {', '.join(wrong)}", file=sys.stderr)
         return 1
@@ -115,7 +117,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def tasks(data: Simulated) -> Iterator[Task]:
     """Yield what is measured, first what others compute too."""
-    pairs = partial(pair_tables, data.level, unit=data.unit, rater=data.rater, num_levels=_LEVELS)
+    pairs = partial(pair_tables, data.level, unit=data.unit, rater=data.rater, num_levels=LEVELS)
     yield Task("quadratic kappa, pooled", partial(_pooled, data), 0.1, partial(sklearn_pooled, data))
     yield Task(
         "quadratic kappa of each pair of raters",
@@ -152,12 +154,10 @@ def _gwet(data: Simulated, num_units: int) -> FloatArray:
 
 def _all(data: Simulated) -> FloatArray:
     tables = count_tables(data.counts)
-    weights: tuple[Weights, ...] = ("quadratic", "linear", "unweighted")
-    metrics: tuple[co.Metric, ...] = ("nominal", "ordinal", "interval", "ratio")
     return _values(
-        *(co.pooled_kappa(tables, weights=each) for each in weights),
-        *(co.pooled_kappa(tables, weights=each, pairing="by_pair") for each in weights),
-        *(co.krippendorff_alpha(tables, metric=each) for each in metrics),
+        *(co.pooled_kappa(tables, weights=each) for each in get_args(Weights)),
+        *(co.pooled_kappa(tables, weights=each, pairing="by_pair") for each in get_args(Weights)),
+        *(co.krippendorff_alpha(tables, metric=each) for each in get_args(co.Metric)),
         co.fleiss_kappa(tables),
         co.gwet_coefficient(tables, weights="quadratic"),
         intraclass_single(tables),
@@ -166,7 +166,7 @@ def _all(data: Simulated) -> FloatArray:
 
 
 def _raters(data: Simulated) -> FloatArray:
-    tables = rater_tables(data.level, unit=data.unit, rater=data.rater, num_levels=_LEVELS)
+    tables = rater_tables(data.level, unit=data.unit, rater=data.rater, num_levels=LEVELS)
     return _values(*(each.agreement for each in rater_figures(tables, weights="quadratic")))
 
 
@@ -178,7 +178,7 @@ def _interval(data: Simulated) -> FloatArray:
 
 def _one_more(data: Simulated) -> Callable[[], FloatArray]:
     tables, before = count_tables(data.counts), data.counts[0]
-    after = before + np.eye(_LEVELS, dtype=np.int64)[2]
+    after = before + np.eye(LEVELS, dtype=np.int64)[2]
     return lambda: np.asarray(move_unit(tables, before=before, after=after).units, dtype=np.float64)
 
 
@@ -222,14 +222,15 @@ def table_text(rows: Sequence[Row], *, data: Simulated, options: argparse.Namesp
     command = f"python {NAME} --units {options.units} --rounds {options.rounds} --seed {options.seed}"
     return "\n".join(
         [
-            f"{options.units:,} units, {data.level.size:,} ratings, {RATERS} raters, {_LEVELS} levels.",
+            f"{options.units:,} units, {data.level.size:,} ratings, {RATERS} raters, {LEVELS} levels.",
             "",
             "| figure | ours, s | asked for, s | other package | its time, s | largest difference |",
             "|---|---|---|---|---|---|",
             *map(_line, rows),
             "",
             f"- Command: `{command}`, medians of the rounds. Commit: {commit_words()}.",
-            f"- Machine: {machine_words()}. {version_words()}, {', '.join(map(_package_words, PACKAGES))}.",
+            f"- Machine: {machine_words()}, {os.getloadavg()[0]:.1f} processes wanting to run in the last minute.",
+            f"- Versions: {version_words()}, {', '.join(map(_package_words, PACKAGES))}.",
         ]
     )
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+SmallIntArray = npt.NDArray[np.int32]
 AnyInts = npt.NDArray[np.integer]
 
 _MOST_CODE = 2**62
@@ -30,7 +31,7 @@ class Numbering:
 
 
 def integer_array(name: str, values: npt.ArrayLike, *, axes: int) -> AnyInts:
-    """Return `values` as an array of any integer type, not copied; raises ValueError for other types, shapes or signs.
+    """Return `values` as integers of the width they have; raises ValueError for other types, shapes and signs.
 
     Floats are refused even where they are whole: a missing rating among them would be NaN.
     """
@@ -39,6 +40,9 @@ def integer_array(name: str, values: npt.ArrayLike, *, axes: int) -> AnyInts:
         array = array.astype(np.int64)
     if array.dtype.kind not in "iu" or array.ndim != axes:
         raise ValueError(f"{name} must be integers with {axes} axes, got {array.dtype} with shape {array.shape}")
+    if array.dtype == np.uint64:
+        # mixed with signed integers it would turn into floats
+        array = array.astype(np.int64)
     if array.size and int(array.min()) < 0:
         raise ValueError(f"{name} must not be negative, got {int(array.min())}")
     return array
@@ -89,6 +93,17 @@ def numbered(codes: IntArray) -> Numbering:
     # of repeated indices the last one is kept: backwards, that is the first
     first_of[shifted[::-1]] = np.arange(codes.size - 1, -1, -1)
     return Numbering(place_of[shifted], first_of[present], cells[present])
+
+
+def ranked(values: AnyInts) -> tuple[IntArray, SmallIntArray]:
+    """Return the different ones among integers >= 0 (R,), sorted, and the place of each value among them, (R,)."""
+    if values.size == 0 or values.max() > _CELLS_PER_ITEM * values.size + _SPARE_CELLS:
+        different, places = np.unique(values, return_inverse=True)
+        return different.astype(np.int64), places.astype(np.int32)
+    present = np.flatnonzero(np.bincount(values))
+    place_of = np.zeros(int(present[-1]) + 1, dtype=np.int32)
+    place_of[present] = np.arange(present.size)
+    return present, place_of[values]
 
 
 def numbered_rows(rows: AnyInts) -> Numbering:

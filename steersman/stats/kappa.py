@@ -52,7 +52,7 @@ def table_kappas(tables: FloatArray, *, weights: Weights) -> FloatArray:
     # einsum: sums over short last axes are several times slower
     rows, columns = np.einsum("...ij->...i", tables), np.einsum("...ij->...j", tables)
     observed = np.einsum("...ij,ij->...", tables, costs)
-    expected = np.einsum("...i,...i->...", rows @ costs, columns)
+    expected = np.einsum("...i,ij,...j->...", rows, costs, columns)
     return 1.0 - quotients(observed * rows.sum(axis=-1), expected)
 
 

@@ -71,7 +71,10 @@ def _cells(ratings: Ratings, *, num_levels: int) -> Iterator[IntArray]:
     width = ratings.rater_ids.size * num_levels
     for first, second in meetings(ratings.unit):
         # a rater and a level in one integer: the smaller of two is that of the smaller rater
-        one, other = (ratings.rater[here] * num_levels + ratings.level[here] for here in (first, second))
+        one, other = (
+            np.multiply(ratings.rater[here], num_levels, dtype=np.int64) + ratings.level[here]
+            for here in (first, second)
+        )
         yield np.minimum(one, other) * width + np.maximum(one, other)
 
 

@@ -64,14 +64,18 @@ def rater_tables(level: npt.ArrayLike, *, unit: npt.ArrayLike, rater: npt.ArrayL
     Raises ValueError for units not sorted, a level outside 0..num_levels-1, and a rater who rated a unit twice.
     """
     ratings = checked_ratings(level, unit=unit, rater=rater, num_levels=num_levels)
-    counts = np.bincount(ratings.unit * num_levels + ratings.level, minlength=ratings.num_units * num_levels)
-    counts = counts.reshape(-1, num_levels)
+    codes = np.multiply(ratings.unit, num_levels, dtype=np.int64)
+    codes += ratings.level
+    counts = np.bincount(codes, minlength=ratings.num_units * num_levels).reshape(-1, num_levels)
     units = numbered_rows(counts)
     kinds = counts[units.first]
     sizes = numbered(kinds.sum(axis=1))
     # a rating is told by its rater, its level and the counts of its unit; equal ones are looked at once
     shape = (max(1, ratings.rater_ids.size), num_levels, max(1, kinds.shape[0]))
-    codes = (ratings.rater * num_levels + ratings.level) * shape[2] + units.places[ratings.unit]
+    np.multiply(ratings.rater, num_levels, out=codes)
+    codes += ratings.level
+    codes *= shape[2]
+    codes += units.places[ratings.unit]
     equals, times = tallied([codes], bound=math.prod(shape), num_codes=codes.size)
     rater_of, level_of, kind_of = np.unravel_index(equals, shape)
     totals = np.zeros((ratings.rater_ids.size, sizes.sizes.size, num_levels), dtype=np.int64)

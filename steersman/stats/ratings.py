@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from steersman.stats.arrays import AnyInts, IntArray, integer_array, level_array, numbered
+from steersman.stats.arrays import AnyInts, IntArray, SmallIntArray, integer_array, level_array, ranked
 
 # two ids fit into one 64-bit integer
 RATER_BOUND = 2**31
@@ -20,12 +20,13 @@ _BLOCK = 2**17
 class Ratings:
     """Checked ratings, no rater twice on a unit.
 
-    `unit` (R,) is 0..U-1 in order, `rater` (R,) the place of the rater among the sorted `rater_ids` (N,).
+    `unit` (R,) is 0..U-1 in order, `rater` (R,) the place of the rater among the sorted `rater_ids` (N,), and `level`
+    (R,) is of any width: products of these need 64 bits.
     """
 
-    unit: IntArray
-    rater: IntArray
-    level: IntArray
+    unit: SmallIntArray
+    rater: SmallIntArray
+    level: AnyInts
     num_units: int
     rater_ids: IntArray
 
@@ -46,18 +47,18 @@ def checked_ratings(level: npt.ArrayLike, *, unit: npt.ArrayLike, rater: npt.Arr
         raise ValueError(f"rater ids must be below {RATER_BOUND}, got {raters.max()}; number the raters first")
     is_next = np.ones(units.size, dtype=bool)
     is_next[1:] = units[1:] != units[:-1]
-    places, ids = np.cumsum(is_next) - 1, numbered(raters.astype(np.int64))
-    _refuse_repeats(places * ids.sizes.size + ids.places, units=units, raters=raters)
-    return Ratings(
-        unit=places,
-        rater=ids.places,
-        level=checked.astype(np.int64),
-        num_units=int(is_next.sum()),
-        rater_ids=raters[ids.first].astype(np.int64),
-    )
+    places = np.cumsum(is_next, dtype=np.int32)
+    places -= 1
+    names, rater_places = ranked(raters)
+    found = Ratings(unit=places, rater=rater_places, level=checked, num_units=int(is_next.sum()), rater_ids=names)
+    repeated = _repeated(found)
+    if repeated is not None:
+        unit_id, rater_id = units[repeated], raters[repeated]
+        raise ValueError(f"rater {rater_id} rated unit {unit_id} more than once; keep one of the ratings")
+    return found
 
 
-def meetings(unit: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+def meetings(unit: AnyInts) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield the indices of two ratings of one unit, (P,) and (P,), until every unordered pair has come once.
 
     They come block by block, because small arrays stay in the processor's cache.
@@ -72,10 +73,16 @@ def meetings(unit: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
             yield first, first + lag
 
 
-def _refuse_repeats(meeting: IntArray, *, units: AnyInts, raters: AnyInts) -> None:
-    """Raise ValueError when a number of unit and rater, `meeting` (R,), comes twice."""
-    ordered = np.sort(meeting)
-    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
-    if repeated.size:
-        row = int(np.flatnonzero(meeting == repeated[0])[0])
-        raise ValueError(f"rater {raters[row]} rated unit {units[row]} more than once; keep one of the ratings")
+def _repeated(ratings: Ratings) -> int | None:
+    """Return the index of a rating whose rater rated its unit more than once, None without one."""
+    start = 0
+    while start < ratings.unit.size:
+        last = ratings.unit[min(start + _BLOCK, ratings.unit.size) - 1]
+        here = slice(start, int(np.searchsorted(ratings.unit, last, side="right")))
+        meets = np.multiply(ratings.unit[here], ratings.rater_ids.size, dtype=np.int64) + ratings.rater[here]
+        ordered = np.sort(meets)
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        if repeated.size:
+            return start + int(np.flatnonzero(meets == repeated[0])[0])
+        start = here.stop
+    return None

@@ -130,7 +130,8 @@ def _normal_sums(kinds: _Kinds, *, rng: np.random.Generator, rounds: int) -> Flo
     step = max(1, _CHUNK_CELLS // columns)
     for start in range(0, kinds.sizes.size, step):
         part = kinds.sums[start : start + step].toarray()
-        covariance += (part * kinds.sizes[start : start + step, None]).T @ part
+        # einsum: a product this small is over before a second thread has begun, and is waited for on a busy machine
+        covariance += np.einsum("ti,tj->ij", part * kinds.sizes[start : start + step, None], part)
     variances, axes = np.linalg.eigh(covariance)
     scales = axes * np.sqrt(np.maximum(variances, 0.0))
     return np.asarray(mean + rng.standard_normal((rounds, columns)) @ scales.T)

@@ -101,12 +101,11 @@ def test_without_any_overlap_the_mean_says_so() -> None:
     assert found.mean.reason == "no two raters have 2 units in common"
 
 
-def test_narrow_integers_do_not_overflow() -> None:
-    size, level, unit, rater = 400, *(np.zeros(400, dtype=np.int8) for _ in range(3))
-    unit = np.repeat(np.arange(size // 2, dtype=np.int16), 2)
-    rater[1::2], level[1::2] = 126, 4
-    found = pair_tables(level, unit=unit, rater=rater, num_levels=5)
-    assert as_dict(found)[0, 126][0] == [0, 0, 0, 0, 200]
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64])
+def test_integers_of_any_width_count_alike(dtype: npt.DTypeLike) -> None:
+    unit, level, rater = np.repeat(np.arange(100), 2), np.tile([0, 4], 100), np.tile([0, 126], 100)
+    found = pair_tables(level.astype(dtype), unit=unit.astype(dtype), rater=rater.astype(dtype), num_levels=5)
+    assert as_dict(found) == {(0, 126): [[0, 0, 0, 0, 100], *[[0] * 5] * 4]}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +134,16 @@ def test_a_unit_that_everybody_rated_costs_no_more_than_its_raters() -> None:
 def test_tables_of_unlike_scales_do_not_add_up() -> None:
     with pytest.raises(ValueError, match="same number of levels"):
         tables_of([{0: 1, 1: 1}]) + rater_tables([0, 1], unit=[0, 0], rater=[0, 1], num_levels=5)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64])
+def test_integers_of_any_width_count_alike(dtype: npt.DTypeLike) -> None:
+    unit, level, rater = np.repeat(np.arange(100), 2), np.tile([0, 3], 100), np.tile([0, 126], 100)
+    wide, narrow = (
+        rater_tables(level.astype(each), unit=unit.astype(each), rater=rater.astype(each), num_levels=4)
+        for each in (np.int64, dtype)
+    )
+    assert_same(narrow, wide)
 
 
 def test_a_rater_twice_on_one_unit_is_refused() -> None:
