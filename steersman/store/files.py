@@ -1,29 +1,31 @@
 """Read and write files of rows so that a reader finds each one complete or not at all.
 
-Faults of a JSONL file are collected and raised once, with line numbers. How files and folders come into place is said
-in `disk`; its names are given here too.
+A name that ends in .parquet stands for Parquet, any other for JSON lines, and one that ends in .gz for JSON lines that
+are compressed. All faults of a file are collected and raised once. How files and folders come into place is said in
+`disk`; its names are given here too.
 """
 
-import gzip
 import hashlib
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import SEEK_END, BytesIO
+from io import SEEK_END
 from pathlib import Path
 
 import polars as pl
 
-from steersman.errors import DataError, join_faults
+from steersman.errors import DataError
+from steersman.store.compressing import compressed, num_cores
 from steersman.store.disk import PARTIAL_SUFFIX as PARTIAL_SUFFIX
 from steersman.store.disk import explained_disk_errors as explained_disk_errors
 from steersman.store.disk import remove_partials as remove_partials
 from steersman.store.disk import renamed_when_whole as renamed_when_whole
 from steersman.store.disk import whole_folder as whole_folder
-from steersman.tables import Table, row_faults, table_from_rows
+from steersman.store.jsonl import iter_jsonl, jsonl_blocks, parse_line
+from steersman.store.parquet import iter_parquet, parquet_first_row, write_parquet
+from steersman.store.reading import explained_unreadable, file_blocks, line_chunks, why_unreadable
+from steersman.tables import Table, faults_of, raise_if_any, row_faults
 
 _CHUNK_BYTES = 1 << 20
-_BATCH_ROWS = 1 << 16
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -47,17 +49,9 @@ def read_json(path: Path) -> object:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"{path}: {_why_unreadable(error)}") from error
+        raise DataError(f"{path}: {why_unreadable(error)}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error})") from error
-
-
-def _why_unreadable(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file; check the path"
-    if isinstance(error, IsADirectoryError):
-        return "is a folder, a file is needed"
-    return f"cannot be read ({error.strerror})"
 
 
 def jsonl_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
@@ -67,27 +61,37 @@ def jsonl_bytes(rows: Sequence[Mapping[str, object]]) -> bytes:
 
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write `rows` as JSON lines; a name that ends in .gz is compressed, the same bytes for the same rows."""
-    data = jsonl_bytes(rows)
-    write_bytes(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    _write_blocks(path, [jsonl_bytes(rows)])
 
 
 def write_table(path: Path, frame: pl.DataFrame) -> None:
-    """Write a table as Parquet or JSON lines, as the name of `path` says."""
+    """Write a table as Parquet or JSON lines, as the name of `path` says; the same bytes for the same frame.
+
+    Raises DataError where JSON lines are asked for and a number of the frame is NaN or infinite.
+    """
     if path.suffix == ".parquet":
-        # made in memory: Polars tells of a full disk by an error of its own
-        data = BytesIO()
-        frame.write_parquet(data)
-        write_bytes(path, data.getvalue())
+        with renamed_when_whole(path) as temporary:
+            write_parquet(temporary, frame)
         return
-    write_jsonl(path, frame.to_dicts())
+    write_rows_stream(path, [frame])
 
 
 def write_rows_stream(path: Path, frames: Iterable[pl.DataFrame]) -> None:
     """Write the rows of `frames`, one after another, as `write_table` writes one frame.
 
-    All frames have the same columns, and there is at least one; it may be empty.
+    All frames have the same columns. JSON lines never need more memory than the largest frame and what is being
+    compressed; the rows of a Parquet file, of which there must be one frame at least, are gathered first.
     """
-    write_table(path, pl.concat(frames))
+    if path.suffix == ".parquet":
+        write_table(path, pl.concat(frames))
+        return
+    _write_blocks(path, (block for frame in frames for block in jsonl_blocks(frame, source=str(path))))
+
+
+def _write_blocks(path: Path, blocks: Iterable[bytes]) -> None:
+    with renamed_when_whole(path) as temporary, temporary.open("wb") as file:
+        for block in compressed(blocks, num_threads=num_cores()) if path.suffix == ".gz" else blocks:
+            file.write(block)
 
 
 def append_jsonl(path: Path, row: Mapping[str, object]) -> None:
@@ -115,79 +119,60 @@ def _mend_last_line(path: Path) -> None:
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a text file, compressed or not; raises DataError when it cannot be read."""
-    try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return data.decode("utf-8-sig").split("\n")
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        kind = "UTF-8" if isinstance(error, UnicodeDecodeError) else "gzip"
-        raise DataError(f"{path}: cannot be read as {kind} ({error})") from error
-    except OSError as error:
-        raise DataError(f"{path}: {_why_unreadable(error)}") from error
-
-
-def _parse_line(line: str) -> tuple[dict[str, object], str | None]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        return {}, f"not JSON ({error.msg} at column {error.colno})"
-    except (ValueError, RecursionError) as error:
-        # a number of thousands of digits, or brackets nested thousands deep
-        return {}, f"not JSON ({error})"
-    return (row, None) if isinstance(row, dict) else ({}, f"an object is needed, got {line[:40]!r}")
+    with explained_unreadable(path):
+        return b"".join(file_blocks(path)).decode("utf-8-sig").split("\n")
 
 
 def read_rows(path: Path, *, table: Table | None = None) -> list[dict[str, object]]:
     """Return the objects of a JSON lines file, checked against `table` where one is given.
 
-    Empty lines are passed over. Raises DataError that lists every fault of the file with its line number.
+    Empty lines are passed over. Raises DataError that lists every fault of the file with its line number. This is for
+    small files: `read_table` and `iter_table` are many times faster.
     """
     rows: list[dict[str, object]] = []
     faults: list[str] = []
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
-        row, fault = _parse_line(line)
+        row, fault = parse_line(line)
         found = [fault] if fault else row_faults(row, table=table) if table else []
         faults += [f"{path}:{number}: {each}" for each in found]
         rows.append(row)
-    if faults:
-        hint = f" See docs/tables.md for the columns of {table.name}." if table else ""
-        raise DataError(f"{join_faults(faults)}.{hint}")
+    raise_if_any(faults_of(faults), table=table)
     if not rows:
         raise DataError(f"{path}: holds no rows")
     return rows
 
 
-def read_table(path: Path, *, table: Table) -> pl.DataFrame:
-    """Return a JSON lines or Parquet file as a checked table."""
+def first_row(path: Path) -> dict[str, object]:
+    """Return the first row of a JSON lines or Parquet file unchecked, however large the file is.
+
+    It is empty where there is none or where the line of the first is not an object: that is for the check of the whole
+    to say. Raises DataError when the file cannot be read.
+    """
     if path.suffix == ".parquet":
-        return table_from_rows(_read_parquet(path), table=table, source=str(path))
-    # checked line by line already
-    rows = read_rows(path, table=table)
-    columns = {name: [row.get(name) for row in rows] for name in table.columns}
-    return pl.DataFrame(columns, schema=table.schema, strict=False)
+        return parquet_first_row(path)
+    lines = (line for chunk in line_chunks(path) for line in chunk.lines if line.strip())
+    return parse_line(next(lines, b"{}").decode(errors="replace"))[0]
+
+
+def read_table(path: Path, *, table: Table) -> pl.DataFrame:
+    """Return a JSON lines or Parquet file as a checked table.
+
+    Raises DataError that lists every fault of the file, with the number of its line or, for Parquet, of its row.
+    """
+    return pl.concat(iter_table(path, table=table))
 
 
 def iter_table(path: Path, *, table: Table, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield the rows of a JSON lines or Parquet file in order, as checked frames of a bounded size.
 
     Only `columns` of `table`, in the order given, are read and checked; all of them where none are named. Raises
-    DataError as `read_table` does, at the latest after the last row: what was yielded before is checked.
+    DataError as `read_table` does, after the last row: what was yielded before is checked, and nothing is yielded once
+    a fault is found.
     """
     asked = Table(table.name, {name: table.columns[name] for name in columns or table.columns})
-    yield from read_table(path, table=asked).iter_slices(_BATCH_ROWS)
-
-
-def _read_parquet(path: Path) -> list[dict[str, object]]:
-    try:
-        rows = pl.read_parquet(path).to_dicts()
-    except OSError as error:
-        raise DataError(f"{path}: {_why_unreadable(error)}") from error
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path}: not a Parquet file ({error})") from error
-    if not rows:
-        raise DataError(f"{path}: holds no rows")
-    return rows
+    yield from (iter_parquet if path.suffix == ".parquet" else iter_jsonl)(path, table=asked)
 
 
 def sha256_file(path: Path) -> str:
@@ -198,7 +183,7 @@ def sha256_file(path: Path) -> str:
             while chunk := data.read(_CHUNK_BYTES):
                 digest.update(chunk)
     except OSError as error:
-        raise DataError(f"{path}: {_why_unreadable(error)}") from error
+        raise DataError(f"{path}: {why_unreadable(error)}") from error
     return digest.hexdigest()
 
 

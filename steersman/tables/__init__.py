@@ -4,8 +4,9 @@ A table is a Polars frame whose columns, types and ranges are one of the schemas
 outside passes it through `table_from_rows` (JSON rows) or `check_table` (a frame); inside, tables are trusted.
 """
 
-from steersman.tables.cells import cell_fault, row_faults, table_from_rows
-from steersman.tables.frames import check_table
+from steersman.tables.cells import INT64_LIMIT, cell_fault, frame_from_columns, row_faults, table_from_rows
+from steersman.tables.faults import Faults, faults_of, joined, raise_if_any
+from steersman.tables.frames import check_table, conformed, frame_faults
 from steersman.tables.schemas import (
     DISAGREEMENTS,
     EXAMPLES,
@@ -23,6 +24,7 @@ from steersman.tables.schemas import (
 __all__ = [
     "DISAGREEMENTS",
     "EXAMPLES",
+    "INT64_LIMIT",
     "PAIRS",
     "PREFERENCE_RATINGS",
     "PROMPTED_RESPONSES",
@@ -30,10 +32,17 @@ __all__ = [
     "RATINGS",
     "RESPONSES",
     "Column",
+    "Faults",
     "Kind",
     "Table",
     "cell_fault",
     "check_table",
+    "conformed",
+    "faults_of",
+    "frame_faults",
+    "frame_from_columns",
+    "joined",
+    "raise_if_any",
     "row_faults",
     "table_from_rows",
 ]
