@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from steersman.cli.options import PATH, as_json_option, emit, out_option, seed_option
-from steersman.cli.tables import agreement_text, clean_text
+from steersman.cli.tables import agreement_text, annotators_text, clean_text
 
 if TYPE_CHECKING:
     from steersman.config.cleaning import CleanSettings
@@ -77,22 +77,35 @@ def _rules(options: Mapping[str, object]) -> "CleanSettings":
 @click.argument("ratings", type=PATH)
 @rules_options
 @click.option("--by", metavar="COLUMNS", help="Apart for each value of guideline_version, delivery, or both.")
+@click.option("--annotators", "is_people", is_flag=True, help="Show each annotator, and each two of them, instead.")
+@click.option(
+    "--min-overlap", type=click.IntRange(min=2), default=20, show_default=True, help="Responses two of them must share."
+)
 @click.option("--rounds", type=click.IntRange(min=100), default=1000, show_default=True, help="Bootstrap resamples.")
 @seed_option
 @as_json_option
-def agreement(ratings: Path, by: str | None, rounds: int, seed: int, as_json: bool, **rules: object) -> None:
+def agreement(ratings: Path, seed: int, rounds: int, as_json: bool, **options: object) -> None:
     """Say how well annotators agree at each stage of cleaning, beside what random raters would reach.
 
     Example: steersman agreement ratings/ratings.jsonl --by guideline_version
     """
+    by, is_people, min_overlap = (options.pop(name) for name in ("by", "is_people", "min_overlap"))
+    rules = _rules(options)
+    if is_people and isinstance(min_overlap, int):
+        if by is not None:
+            raise click.UsageError("--by and --annotators do not go together")
+        from steersman.pipeline import annotators
+
+        people = annotators.run(ratings, rules=rules, min_overlap=min_overlap)
+        emit(people, as_json=as_json, text=annotators_text(people))
+        return
     from steersman.pipeline import agreement as pipeline
 
-    chosen = _rules(rules)
     if by is None:
-        result = pipeline.run(ratings, rules=chosen, seed=seed, rounds=rounds)
+        result = pipeline.run(ratings, rules=rules, seed=seed, rounds=rounds)
         emit(result, as_json=as_json, text=agreement_text(result))
         return
-    groups = pipeline.run_by(ratings, by=tuple(by.split(",")), rules=chosen, seed=seed, rounds=rounds)
+    groups = pipeline.run_by(ratings, by=tuple(str(by).split(",")), rules=rules, seed=seed, rounds=rounds)
     emit(groups, as_json=as_json, text="\n\n".join(f"{name}\n{agreement_text(each)}" for name, each in groups.items()))
 
 

@@ -20,6 +20,40 @@ def agreement_text(result: Mapping[str, Mapping[str, Mapping[str, object] | None
     return "\n".join(lines)
 
 
+def annotators_text(result: Mapping[str, object]) -> str:
+    """Return one line per annotator, least agreeing first, and the mean agreement of two of them by attribute."""
+    people, summary = result["annotators"], result["pairs_summary"]
+    rows = [row for row in people if isinstance(row, Mapping)] if isinstance(people, list) else []
+    lines = [
+        f"{'annotator':<24}{'responses':>10}{'kappa':>8}{'bias':>8}{'spread':>8}{'constant':>10}{'seconds':>9}{'speed':>7}"
+        "  not trusted for"
+    ]
+    lines += [_annotator_text(row) for row in sorted(rows, key=_least_agreeing)]
+    lines.append(
+        "kappa: with the others, mean of the attributes; bias and spread: of helpfulness; speed: time over the others'"
+    )
+    for attribute, figures in summary.items() if isinstance(summary, Mapping) else ():
+        mean = figures.get("mean_kappa") if isinstance(figures, Mapping) else None
+        lines.append(f"two annotators, {attribute}: mean kappa {_number(mean)}")
+    return "\n".join(lines)
+
+
+def _least_agreeing(row: Mapping[str, object]) -> float:
+    agreement = row.get("agreement")
+    return agreement if isinstance(agreement, float) else 2.0
+
+
+def _annotator_text(row: Mapping[str, object]) -> str:
+    responses = row.get("responses")
+    return (
+        f"{str(row.get('annotator'))[:23]:<24}{'-' if responses is None else str(responses):>10}"
+        f"{_number(row.get('agreement')):>8}{_number(row.get('bias_helpfulness')):>8}"
+        f"{_number(row.get('spread_helpfulness')):>8}{_number(row.get('constant_share')):>10}"
+        f"{_number(row.get('seconds')):>9}{_number(row.get('speed_ratio')):>7}"
+        f"  {str(row.get('reason') or '').removeprefix('annotator_').replace('_', ' ')}"
+    ).rstrip()
+
+
 def clean_text(result: Mapping[str, object], *, out: Path) -> str:
     """Return what cleaning kept and dropped, each reason with its number."""
     lines = [f"{result['tasks_out']} of {result['tasks_in']} tasks kept in {out}"]

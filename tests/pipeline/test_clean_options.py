@@ -7,11 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 from crowd_tasks import tasks
+from sklearn.metrics import cohen_kappa_score
 
 from steersman.config.cleaning import CleanSettings
 from steersman.config.sections import CrowdSettings
 from steersman.errors import ConfigError, DataError
-from steersman.pipeline import agreement, clean, simulate
+from steersman.pipeline import agreement, annotators, clean, simulate
 from steersman.records import ATTRIBUTES
 from steersman.store.files import read_table, write_jsonl, write_table
 from steersman.store.lineage import read_lineage
@@ -145,3 +146,30 @@ def test_selecting_each_attribute_for_itself_says_on_which_a_rating_was_kept(
     rows = [json.loads(line) for line in lines]
     assert {len(row["kept_on"]) for row in rows if row["kept"]} > {5}
     assert all(row["kept"] == bool(row["kept_on"]) for row in rows)
+
+
+def test_two_annotators_have_the_kappa_of_the_responses_both_rated(ratings_file: Path) -> None:
+    found = annotators.run(ratings_file, rules=RULES, min_overlap=4)
+    pairs = found["pairs"]
+    assert isinstance(pairs, list)
+    wide = read_table(ratings_file, table=RATINGS).pivot(on="annotator", index="response_id", values="helpfulness")
+    assert len(pairs) > 5
+    for pair in pairs:
+        both = wide.select(pair["annotators"]).drop_nulls()
+        assert pair["responses"] == both.height >= 4
+        kappa = cohen_kappa_score(*both.to_numpy().T, weights="quadratic", labels=range(5))
+        assert pair["helpfulness"] == pytest.approx(kappa)
+
+
+def test_the_figures_of_annotators_are_those_beside_the_dataset(ratings_file: Path, tmp_path: Path) -> None:
+    clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0)
+    lines = (tmp_path / "clean" / "annotators.jsonl").read_text(encoding="utf-8").splitlines()
+    found = annotators.run(ratings_file, rules=RULES, min_overlap=20)
+    assert found["annotators"] == [json.loads(line) for line in lines]
+
+
+def test_lists_say_nothing_of_annotators(tmp_path: Path) -> None:
+    rows = [{"prompt": "p", "response": f"r{row}", **{name: [1, 2, 3] for name in ATTRIBUTES}} for row in range(2)]
+    write_jsonl(tmp_path / "lists.jsonl", rows)
+    with pytest.raises(DataError, match="do not say who gave them"):
+        annotators.run(tmp_path / "lists.jsonl", rules=RULES, min_overlap=2)
