@@ -52,7 +52,7 @@ class Peer:
 def simulated(num_units: int, *, seed: int) -> Simulated:
     """Return ratings that are a unit's value plus noise, rounded: three, or five where those spread over 2 levels."""
     rng = np.random.default_rng(seed)
-    felt = rng.normal(2.3, 1.2, size=(num_units, 1)) + rng.normal(0.0, 1.5, size=(num_units, MOST_RATINGS))
+    felt = rng.normal(2.3, 1.2, size=(num_units, 1)) + rng.normal(0.0, 1.7, size=(num_units, MOST_RATINGS))
     levels = np.clip(np.rint(felt), 0, LEVELS - 1).astype(np.int8)
     first = levels[:, :FIRST_RATINGS]
     is_disputed = np.ptp(first, axis=1) > _DISPUTED_SPREAD
