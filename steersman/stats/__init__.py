@@ -1,1 +1,1 @@
-"""Numbers about numbers: agreement, bootstrap intervals. Numpy only, no domain words."""
+"""Numbers about numbers: agreement, models of raters, intervals. Numpy and scipy only, no domain words."""
