@@ -31,6 +31,7 @@ from steersman.dataset.grid import IntArray, RatingGrid
 from steersman.dataset.selection import select_ratings
 from steersman.errors import DataError, SteersmanError
 from steersman.records import ATTRIBUTES
+from steersman.store.compressing import compressed, num_cores
 from steersman.store.files import read_lines, read_table, write_text
 from steersman.tables import EXAMPLES
 
@@ -230,19 +231,17 @@ def _peak_bytes() -> int:
 
 def timed_compression(dataset: Path, *, out: Path) -> tuple[int, int, float]:
     """Compress each compressed file of the dataset again; return plain and compressed bytes, and the wall time."""
-    from steersman.store.files import compressed_file
-
     plain = packed = 0
     seconds = 0.0
     out.mkdir()
     for file in sorted(dataset.rglob("*.gz")):
         copy = out / file.stem
-        with gzip.open(file) as compressed, copy.open("wb") as unpacked:
-            shutil.copyfileobj(compressed, unpacked, _COPY_BYTES)
+        with gzip.open(file) as packed_file, copy.open("wb") as unpacked:
+            shutil.copyfileobj(packed_file, unpacked, _COPY_BYTES)
         plain += copy.stat().st_size
         began = time.monotonic()
-        with compressed_file(out / file.name) as target:
-            for part in _parts(copy):
+        with (out / file.name).open("wb") as target:
+            for part in compressed(_parts(copy), num_threads=num_cores()):
                 target.write(part)
         seconds += time.monotonic() - began
         packed += (out / file.name).stat().st_size
@@ -272,8 +271,8 @@ def table_text(figures: Figures, *, options: argparse.Namespace) -> str:
             f"| compressing that output alone | {figures.compression_seconds:.1f} s |",
             f"| whole command / compressing alone | {ratio:.2f} |",
             "",
-            f"- Command: `python benchmarks/clean.py --responses {options.responses}{' --texts' if options.texts else ''}`."
-            f" Seed: {options.seed}. Commit: {commit_words()}.",
+            f"- Command: `python {_name(options)} --responses {options.responses}`. Seed: {options.seed}."
+            f" Commit: {commit_words()}.",
             f"- Machine: {machine_words()}. {version_words()}.",
         ]
     )

@@ -67,5 +67,9 @@ def _pairs(rated: RatedTable, found: Mapping[str, PairAgreement], *, min_overlap
 
 def _summary(agreement: PairAgreement) -> dict[str, object]:
     mean = agreement.mean
-    figures: dict[str, object] = {"mean_kappa": mean.value, "too_few": agreement.too_few, "undefined": agreement.undefined}
+    figures: dict[str, object] = {
+        "mean_kappa": mean.value,
+        "too_few": agreement.too_few,
+        "undefined": agreement.undefined,
+    }
     return figures if mean.reason is None else {**figures, "reason": mean.reason}

@@ -1,7 +1,7 @@
 """Write a cleaned dataset into a folder in HelpSteer2's shape, its texts passing through a part at a time."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from steersman.dataset.statistics import measure
 from steersman.pipeline.preferences import CleanedPreferences, write_preferences
 from steersman.pipeline.ratings_file import RatingsFile
 from steersman.records import ATTRIBUTES
-from steersman.store.files import write_rows_stream, write_table
+from steersman.store.files import write_table
+from steersman.store.table_writer import TableWriter, open_table
 from steersman.tables import DISAGREEMENTS, EXAMPLES
 
 DISAGREEMENTS_FILE = "disagreements/disagreements.jsonl.gz"
@@ -40,25 +41,6 @@ class WrittenDataset:
 
     measured: pl.DataFrame
     split: PromptSplit
-
-
-class TableWriter:
-    """Collects the frames of a table."""
-
-    def __init__(self) -> None:
-        self.frames: list[pl.DataFrame] = []
-
-    def write(self, frame: pl.DataFrame) -> None:
-        """Add the rows of `frame`."""
-        self.frames.append(frame)
-
-
-@contextmanager
-def open_table(path: Path) -> Iterator[TableWriter]:
-    """Give a writer of the table at `path`."""
-    writer = TableWriter()
-    yield writer
-    write_rows_stream(path, writer.frames)
 
 
 def write_tables(folder: Path, cleaned: Cleaned, *, rules: CleanSettings, seed: int) -> WrittenDataset:

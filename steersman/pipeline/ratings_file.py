@@ -4,8 +4,7 @@ One pass over the file takes ids, scores and times, and a hash in place of each 
 texts of the rows that are left are read in a second pass, in the order the dataset needs them.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import polars as pl
 from steersman.dataset.lists import is_already_selected, ratings_from_disagreements
 from steersman.dataset.reading import NARROW_COLUMNS, check_times
 from steersman.errors import DataError
-from steersman.store.files import iter_table, read_lines, read_table
+from steersman.store.files import first_row, iter_table, read_table
 from steersman.tables import DISAGREEMENTS, RATINGS
 
 GROUPS = ("guideline_version", "delivery")
@@ -42,7 +41,7 @@ def open_ratings(path: Path, *, keep: int) -> RatingsFile:
 
     Raises DataError that names every faulty row, also those whose time cannot be read.
     """
-    if isinstance(_first_row(path).get("helpfulness"), list):
+    if isinstance(first_row(path).get("helpfulness"), list):
         return _open_lists(path, keep=keep)
     ratings = pl.concat([_narrow(chunk) for chunk in iter_table(path, table=RATINGS, columns=_COLUMNS)])
     try:
@@ -73,19 +72,3 @@ def _texts(path: Path) -> Iterator[pl.DataFrame]:
     for chunk in iter_table(path, table=RATINGS, columns=_TEXTS):
         yield chunk.with_row_index("row", offset=start)
         start += chunk.height
-
-
-def _first_row(path: Path) -> Mapping[str, object]:
-    if path.suffix == ".parquet":
-        try:
-            rows = pl.read_parquet(path, n_rows=1).to_dicts()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"{path}: cannot be read as Parquet ({error})") from error
-        return rows[0] if rows else {}
-    line = next((line for line in read_lines(path) if line.strip()), "{}")
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        # the reader of the whole table says what is wrong with the line
-        return {}
-    return row if isinstance(row, dict) else {}

@@ -232,7 +232,7 @@ def test_parquet_ratings_give_the_figures_of_json_lines(ratings_file: Path, tmp_
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_text("not parquet", encoding="utf-8")
-    with pytest.raises(DataError, match=r"bad.parquet: cannot be read as Parquet"):
+    with pytest.raises(DataError, match=r"bad.parquet: not a Parquet file"):
         agreement.run(tmp_path / "bad.parquet", rules=RULES, seed=0, rounds=50)
 
 
