@@ -60,6 +60,9 @@ def clean_text(result: Mapping[str, object], *, out: Path) -> str:
     lines += _reasons("tasks dropped", result.get("dropped"))
     lines += _reasons("ratings left out", result.get("ratings_left_out"))
     lines += _reasons("annotators not trusted", result.get("annotators_removed"))
+    ignored = result.get("ignored_columns")
+    if isinstance(ignored, list) and ignored:
+        lines.append(f"columns of the ratings that are ignored: {', '.join(map(str, ignored))}")
     return "\n".join(lines)
 
 

@@ -125,7 +125,8 @@ def _write_dataset(
 def counts(cleaned: Cleaned) -> dict[str, object]:
     """Return the counts of `steersman clean --json`.
 
-    `dropped` counts tasks, `ratings_left_out` ratings and `annotators_removed` annotators, by reason.
+    `dropped` counts tasks, `ratings_left_out` ratings and `annotators_removed` annotators, by reason. `ignored_columns`
+    are those of the ratings that no table of ours has.
     """
     result, preferences = cleaned.result, cleaned.preferences
     return {
@@ -137,6 +138,7 @@ def counts(cleaned: Cleaned) -> dict[str, object]:
         "dropped": result.dropped,
         "ratings_left_out": result.ratings_left_out,
         "annotators_removed": annotators_removed(result),
+        "ignored_columns": list(cleaned.given.ignored),
         **({} if preferences is None else {"preferences": preferences.counts}),
     }
 

@@ -4,7 +4,7 @@ One pass over the file takes ids, scores and times, and a hash in place of each 
 texts of the rows that are left are read in a second pass, in the order the dataset needs them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from steersman.dataset.lists import is_already_selected, ratings_from_disagreeme
 from steersman.dataset.reading import NARROW_COLUMNS, check_times
 from steersman.errors import DataError
 from steersman.store.files import first_row, iter_table, read_table
-from steersman.tables import DISAGREEMENTS, RATINGS
+from steersman.tables import DISAGREEMENTS, RATINGS, Table
 
 GROUPS = ("guideline_version", "delivery")
 _TEXTS = ("prompt", "response")
@@ -27,13 +27,15 @@ class RatingsFile:
 
     `ratings` has the columns that cleaning and agreement read, with hashes as `prompt` and `response`. `texts()` gives
     frames of row (from 0), prompt and response, rows ascending. `is_list` says that lists of scores were given, whose
-    places stand in for annotators; `is_selected` that they hold only ratings already selected.
+    places stand in for annotators; `is_selected` that they hold only ratings already selected. `ignored` names columns of
+    the first row that the table does not know, such as a sixth attribute.
     """
 
     ratings: pl.DataFrame
     texts: Callable[[], Iterator[pl.DataFrame]]
     is_list: bool
     is_selected: bool
+    ignored: tuple[str, ...] = ()
 
 
 def open_ratings(path: Path, *, keep: int) -> RatingsFile:
@@ -41,17 +43,23 @@ def open_ratings(path: Path, *, keep: int) -> RatingsFile:
 
     Raises DataError that names every faulty row, also those whose time cannot be read.
     """
-    if isinstance(first_row(path).get("helpfulness"), list):
-        return _open_lists(path, keep=keep)
+    first = first_row(path)
+    if isinstance(first.get("helpfulness"), list):
+        return _open_lists(path, keep=keep, ignored=_unknown(first, table=DISAGREEMENTS))
     ratings = pl.concat([_narrow(chunk) for chunk in iter_table(path, table=RATINGS, columns=_COLUMNS)])
     try:
         check_times(ratings)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    return RatingsFile(ratings, lambda: _texts(path), is_list=False, is_selected=False)
+    ignored = _unknown(first, table=RATINGS)
+    return RatingsFile(ratings, lambda: _texts(path), is_list=False, is_selected=False, ignored=ignored)
 
 
-def _open_lists(path: Path, *, keep: int) -> RatingsFile:
+def _unknown(row: Mapping[str, object], *, table: Table) -> tuple[str, ...]:
+    return tuple(sorted(name for name in row if name not in table.columns))
+
+
+def _open_lists(path: Path, *, keep: int, ignored: tuple[str, ...]) -> RatingsFile:
     lists = read_table(path, table=DISAGREEMENTS)
     ratings = ratings_from_disagreements(lists, keep=keep)
     whole = ratings.select(_TEXTS).with_row_index("row")
@@ -60,6 +68,7 @@ def _open_lists(path: Path, *, keep: int) -> RatingsFile:
         lambda: iter([whole]),
         is_list=True,
         is_selected=is_already_selected(lists, keep=keep),
+        ignored=ignored,
     )
 
 

@@ -116,6 +116,27 @@ def test_many_responses_at_once_choose_as_each_alone(responses: list[Scores]) ->
     assert (select_ratings(together, rules=rules()) == alone).all()
 
 
+@pytest.mark.parametrize("criterion", list(CRITERIA))
+@settings(deadline=None, max_examples=40)
+@given(scores=RESPONSE)
+def test_turning_the_scale_around_keeps_the_same_ratings(criterion: str, scores: Scores) -> None:
+    turned: Scores = [[None if score is None else 4 - score for score in row] for row in scores]
+    options = rules(criterion=criterion)
+    one, other = (select_ratings(grid_of_one(each), rules=options) for each in (scores, turned))
+    assert (one == other).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(scores=RESPONSE, data=st.data())
+def test_another_order_of_annotators_keeps_ratings_that_agree_as_much(scores: Scores, data: st.DataObject) -> None:
+    def agreement(rows: Scores) -> tuple[int, int]:
+        kept = np.flatnonzero(select_ratings(grid_of_one(rows), rules=rules())[:, 0]).tolist()
+        chosen = [[score for each in kept if (score := rows[each][index]) is not None] for index in range(5)]
+        return sum(map(len, chosen)), sum(map(CRITERIA["sum"], chosen))
+
+    assert agreement(scores) == agreement(data.draw(st.permutations(scores)))
+
+
 def test_of_two_trios_in_the_tie_of_the_specification_the_more_reliable_wins() -> None:
     # 0,0,2 and 2,4,4 tie by every distance
     scores: Scores = [[value] * 5 for value in (0, 0, 2, 4, 4)]

@@ -173,3 +173,22 @@ def test_lists_say_nothing_of_annotators(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "lists.jsonl", rows)
     with pytest.raises(DataError, match="do not say who gave them"):
         annotators.run(tmp_path / "lists.jsonl", rules=RULES, min_overlap=2)
+
+
+def test_a_sixth_attribute_is_ignored_and_named(ratings_file: Path, tmp_path: Path) -> None:
+    rows = [{**row, "charm": 3} for row in read_table(ratings_file, table=RATINGS).to_dicts()]
+    write_jsonl(tmp_path / "ratings.jsonl", rows)
+    result = clean.run(tmp_path / "ratings.jsonl", out=tmp_path / "clean", rules=RULES, seed=0)
+    assert result["ignored_columns"] == ["charm"]
+    assert clean.run(ratings_file, out=tmp_path / "same", rules=RULES, seed=0)["ignored_columns"] == []
+
+
+@pytest.mark.parametrize("score", [5, -1, 2.5, "NaN", True])
+def test_a_score_on_another_scale_is_named_with_its_line(ratings_file: Path, tmp_path: Path, score: object) -> None:
+    rows = read_table(ratings_file, table=RATINGS).to_dicts()
+    rows[4]["coherence"] = score
+    text = "".join(json.dumps(row).replace('"NaN"', "NaN") + "\n" for row in rows)
+    (tmp_path / "ratings.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=r"ratings.jsonl:5: 'coherence' must be"):
+        clean.run(tmp_path / "ratings.jsonl", out=tmp_path / "clean", rules=RULES, seed=0)
+    assert not (tmp_path / "clean").exists()
