@@ -27,8 +27,8 @@ class RatingsFile:
 
     `ratings` has the columns that cleaning and agreement read, with hashes as `prompt` and `response`. `texts()` gives
     frames of row (from 0), prompt and response, rows ascending. `is_list` says that lists of scores were given, whose
-    places stand in for annotators; `is_selected` that they hold only ratings already selected. `ignored` names columns of
-    the first row that the table does not know, such as a sixth attribute.
+    places stand in for annotators; `is_selected` that they hold only ratings already selected. `ignored` names columns
+    of the first row that the table does not know, such as a sixth attribute.
     """
 
     ratings: pl.DataFrame
