@@ -10,6 +10,7 @@ import click
 from steersman import __version__
 from steersman.cli.clean_verbs import agreement, clean
 from steersman.cli.data_verbs import annotate
+from steersman.cli.import_verb import import_data
 from steersman.cli.loop_verbs import demo, licences, prompts, report, respond, run
 from steersman.cli.model_verbs import evaluate, score, serve, train
 from steersman.cli.options import CONTEXT
@@ -36,6 +37,7 @@ for _verb in (
     prompts,
     respond,
     annotate,
+    import_data,
     agreement,
     clean,
     publish,

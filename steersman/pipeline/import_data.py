@@ -8,7 +8,7 @@ from pathlib import Path
 from steersman.config.importing import ImportSettings
 from steersman.errors import DataError, join_faults
 from steersman.pipeline.stage import Product, Stage, run_stage
-from steersman.pipeline.table_parts import TableParts
+from steersman.pipeline.table_files import TableFiles, open_tables
 from steersman.protocols import Progress, no_progress
 from steersman.sources.files import read_rows
 from steersman.sources.items import Fault, How, LeftOut, SourceRow, TableRow, Tie
@@ -16,7 +16,6 @@ from steersman.sources.locating import Located, SourceFile, locate
 from steersman.sources.registry import Source, find_source
 from steersman.store.cache import cache_folder
 from steersman.store.ledger import judge
-from steersman.store.scratch import scratch_folder
 
 STAGE = "import"
 
@@ -46,18 +45,16 @@ def run(settings: ImportSettings, *, out: Path, progress: Progress = no_progress
 
 def _make(folder: Path, source: Source, *, settings: ImportSettings, progress: Progress) -> Product:
     located = locate(source, where=settings.where, revision=settings.revision, cache=cache_folder() / "hub")
-    with scratch_folder(folder) as place:
-        parts = TableParts(place)
-        counts = _read(located, parts=parts, settings=settings, progress=progress)
-        if not parts.num_rows:
+    with open_tables(folder) as tables:
+        counts = _read(located, tables=tables, settings=settings, progress=progress)
+        if not tables.num_rows:
             raise DataError(f"{source.name}: no row is left ({_words(counts)}); see docs/sources.md")
-        parts.write(folder)
     notes = (*source.notes, *located.notes)
     result: dict[str, object] = {
         "source": source.name,
         "files": [file.name for file in located.files],
         "rows_in": counts.rows_in,
-        "tables": parts.num_rows,
+        "tables": tables.num_rows,
         "ties": counts.ties,
         "left_out": dict(sorted(counts.left_out.items())),
         "commercial_use": judge(located.ancestors).commercial_use,
@@ -66,25 +63,25 @@ def _make(folder: Path, source: Source, *, settings: ImportSettings, progress: P
     return Product(result, located.ancestors, located.simulated, notes)
 
 
-def _read(located: Located, *, parts: TableParts, settings: ImportSettings, progress: Progress) -> _Counts:
+def _read(located: Located, *, tables: TableFiles, settings: ImportSettings, progress: Progress) -> _Counts:
     counts, faults = _Counts(), list[str]()
     with progress("import", len(located.files), "file") as advance:
         for file in located.files:
-            faults += _read_file(file, parts=parts, counts=counts, settings=settings)
+            faults += _read_file(file, tables=tables, counts=counts, settings=settings)
             advance(1)
     if faults:
         raise DataError(f"{join_faults(faults)}. docs/sources.md says what the files of {settings.source} hold.")
     return counts
 
 
-def _read_file(file: SourceFile, *, parts: TableParts, counts: _Counts, settings: ImportSettings) -> list[str]:
-    """Put the rows of a file into `parts`, count the rest in `counts`, and return its faults."""
+def _read_file(file: SourceFile, *, tables: TableFiles, counts: _Counts, settings: ImportSettings) -> list[str]:
+    """Put the rows of a file into `tables`, count the rest in `counts`, and return its faults."""
     faults: list[Fault] = []
     rows = _counted(read_rows(file.path, on_fault=faults.append), counts)
     before = counts.rows_in
     for item in file.convert(rows, How(file.split, settings.pairs)):
         if isinstance(item, TableRow):
-            parts.add(item, split=file.split)
+            tables.add(item, split=file.split)
         elif isinstance(item, LeftOut):
             counts.left_out[item.reason] += 1
         elif isinstance(item, Tie):
