@@ -154,8 +154,8 @@ def unit_counts(scores: Scores, levels: Numbers, *, num_levels: int) -> Numbers:
 def agreement_text(scores: Scores) -> str:
     """Return alpha and the intraclass correlation of each attribute."""
     lines = [
-        f"**SQuALITY**: {scores.question.size} summaries, {len(scores.names)} raters, {scores.unit.size} ratings from 0 to"
-        " 100. Intervals draw questions; the three summaries of a question belong together.",
+        f"**SQuALITY**: {scores.question.size} summaries, {len(scores.names)} raters, {scores.unit.size} ratings from 0"
+        " to 100. Intervals draw questions; the three summaries of a question belong together.",
         "",
         "| attribute | alpha, interval | alpha, ordinal | ICC(1) | alpha, interval, five levels | its 95 % interval |",
         "|---|---|---|---|---|---|",
