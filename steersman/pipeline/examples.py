@@ -1,4 +1,4 @@
-"""Read rated responses for training: rows 2k and 2k+1 of an examples table share a prompt."""
+"""Read what is trained on: rated responses, of which rows 2k and 2k+1 share a prompt, or pairs with one preferred."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from steersman.sources.helpsteer2 import check_pairs
-from steersman.store.files import read_table
-from steersman.tables import EXAMPLES
+from steersman.store.files import first_row, read_table
+from steersman.tables import EXAMPLES, PAIRS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +30,36 @@ def read_pairs(path: Path) -> RatedPairs:
     first, second = examples[0::2], examples[1::2]
     responses: list[tuple[str, ...]] = list(zip(first["response"].to_list(), second["response"].to_list(), strict=True))
     return RatedPairs(first["prompt"].to_list(), responses, examples)
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Preferences: prompts (n), responses (n of two), which of the two is preferred, 0 or 1, and how many tied."""
+
+    prompts: list[str]
+    responses: list[tuple[str, ...]]
+    chosen: list[int]
+    num_ties: int
+
+
+def read_preferences(path: Path) -> Preferences:
+    """Return the preferences in a file of pairs, or of examples by their helpfulness; its first row tells which it is.
+
+    Raises DataError as `read_table` and `read_pairs` do.
+    """
+    if "chosen" not in first_row(path):
+        return _by_helpfulness(read_pairs(path))
+    pairs = read_table(path, table=PAIRS)
+    responses: list[tuple[str, ...]] = list(zip(pairs["chosen"].to_list(), pairs["rejected"].to_list(), strict=True))
+    return Preferences(pairs["prompt"].to_list(), responses, [0] * pairs.height, num_ties=0)
+
+
+def _by_helpfulness(pairs: RatedPairs) -> Preferences:
+    first, second = (pairs.examples["helpfulness"].to_numpy()[start::2] for start in (0, 1))
+    untied = (first != second).nonzero()[0].tolist()
+    return Preferences(
+        [pairs.prompts[number] for number in untied],
+        [pairs.responses[number] for number in untied],
+        [int(second[number] > first[number]) for number in untied],
+        num_ties=len(pairs.prompts) - len(untied),
+    )

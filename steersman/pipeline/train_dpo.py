@@ -14,7 +14,7 @@ from steersman.modeling.loading import load_policy, load_tokenizer
 from steersman.modeling.precision import default_device
 from steersman.modeling.support import check_logprobs
 from steersman.modeling.tuning import merged
-from steersman.pipeline.examples import read_pairs
+from steersman.pipeline.examples import read_preferences
 from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.saving import save_model
@@ -36,8 +36,8 @@ class _Preferences:
 def run(settings: TrainDpoSettings, *, out: Path, progress: Progress = no_progress) -> dict[str, object]:
     """Align a policy into the run folder `out` and return the contract of `train ... --json`.
 
-    Chosen is the response with the higher helpfulness; ties are no pairs. `out/checkpoint` is a transformers folder
-    for `AutoModelForCausalLM`.
+    The data are pairs, or examples: then chosen is the response with the higher helpfulness, and ties are no pairs.
+    `out/checkpoint` is a transformers folder for `AutoModelForCausalLM`.
     """
     return {"run": str(out), **run_outcome(settings, out=out, progress=progress).result}
 
@@ -78,24 +78,21 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
 
 
 def _read(path: Path, *, tokenizer: PreTrainedTokenizerBase, settings: TrainDpoSettings) -> _Preferences:
-    pairs = read_pairs(path)
-    first, second = (pairs.examples["helpfulness"].to_numpy()[start::2] for start in (0, 1))
-    untied = (first != second).nonzero()[0].tolist()
-    if not untied:
+    preferences = read_preferences(path)
+    if not preferences.prompts:
         raise DataError(
             f"{path}: every pair ties on helpfulness, so it holds no preference; DPO needs one to learn from and one to"
             " choose the step by: give more rows, or raise clean.validation_share"
         )
-    kept = untied[: settings.align.max_pairs]
+    most = settings.align.max_pairs
     tokens = tokenise(
         tokenizer,
-        [pairs.prompts[number] for number in kept],
-        [pairs.responses[number] for number in kept],
+        preferences.prompts[:most],
+        preferences.responses[:most],
         max_tokens=settings.align.max_tokens,
         source=str(path),
     )
-    chosen = [int(second[kept[number]] > first[kept[number]]) for number in tokens.numbers]
-    return _Preferences(tokens, chosen, len(pairs.prompts) - len(untied))
+    return _Preferences(tokens, [preferences.chosen[number] for number in tokens.numbers], preferences.num_ties)
 
 
 def _fit(

@@ -192,6 +192,22 @@ def test_a_policy_learns_to_prefer_what_is_easy(tmp_path: Path) -> None:
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "checkpoint").config.model_type == "llama"
 
 
+def as_pair(better: Row, worse: Row) -> Row:
+    return {"prompt": better["prompt"], "chosen": better["response"], "rejected": worse["response"], "margin": 4.0}
+
+
+def test_pairs_teach_what_the_examples_behind_them_teach(tmp_path: Path) -> None:
+    rows = tasks(6)
+    paired = [as_pair(better, worse) for better, worse in zip(rows[0::2], rows[1::2], strict=True)]
+    found = {}
+    for name, given in (("examples", rows), ("pairs", paired)):
+        (tmp_path / name).mkdir()
+        data = data_section(tmp_path / name, train=given, validation=given)
+        found[name] = train_dpo.run(dpo_settings(data), out=tmp_path / name / "run")
+    assert found["pairs"]["train_pairs"] == 6
+    assert found["pairs"]["metrics"] == found["examples"]["metrics"]
+
+
 def test_ties_are_no_preferences_and_are_counted(tmp_path: Path) -> None:
     ties = tasks(3, levels=(2, 2))
     data = data_section(tmp_path, train=[*tasks(5), *ties], validation=[*tasks(2), *ties])
