@@ -60,7 +60,7 @@ class HumanDataSettings(Settings):
     """Human labels used instead of prompts, responses and ratings of our own."""
 
     path: str = Field(description="folder in HelpSteer2's released shape, or 'nvidia/HelpSteer2' for the hub")
-    prompts: int | None = Field(200, ge=10, description="sample this many prompts, a fifth for validation; null = all")
+    prompts: int | None = Field(200, ge=10, description="sample this many prompts; null = all")
     max_characters: int | None = Field(
         None, ge=100, description="only tasks whose prompt and two responses have at most so many; null = all"
     )
