@@ -1,6 +1,6 @@
 """Write docs/tables.md from steersman.tables, so that the page cannot differ from the check at the door."""
 
-from steersman.tables import Column, Table, schemas
+from steersman.tables import Column, Table, imported, schemas
 
 _INTRODUCTION = """# Tables
 
@@ -8,7 +8,7 @@ Every bulk table is a JSON lines file (`.jsonl`, `.jsonl.gz`) or a Parquet file 
 comes from outside is checked when it is read: all faults of a file are reported at once, each with its line. Keys that
 a table does not name are passed over. A column that "may be missing" may also be null.
 
-This page is generated: change `steersman/tables/schemas.py`, then run `make format`.
+This page is generated: change `steersman/tables/schemas.py` or `imported.py`, then run `make format`.
 """
 # One sentence per table; a table without one stops the generator.
 _ROWS = {
@@ -22,6 +22,11 @@ _ROWS = {
     "disagreements": "The examples before their ratings were merged: each attribute is the list of single ratings.",
     "pairs": "One row per preference. A tie is never a pair, so `margin` is above 0.",
     "prompts with responses": "One row per response to be scored.",
+    "preference tasks": "One row per task of a table of preference ratings: its texts and its split.",
+    "conversations": "One row per conversation to learn the assistant's turns from. It may begin with a system turn.",
+    "units": "One row per text that unit scores speak of. Its prompt is null where it is not known.",
+    "unit scores": "One row per unit, rater and attribute, on a scale of its own from `low` to `high`. Without a rater "
+    "the score is the mean of `count` of them.",
 }
 _PROMPT_TEXT = """
 ## Prompts as text
@@ -43,7 +48,7 @@ _KINDS = {
 
 def tables_page() -> str:
     """Return the page, a section per table in the order of steersman.tables."""
-    found = [value for value in vars(schemas).values() if isinstance(value, Table)]
+    found = [value for module in (schemas, imported) for value in vars(module).values() if isinstance(value, Table)]
     return "\n".join([_INTRODUCTION, *map(_section, found)]) + _PROMPT_TEXT
 
 

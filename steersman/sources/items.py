@@ -4,8 +4,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from steersman.tables import DISAGREEMENTS, EXAMPLES, PAIRS, PREFERENCE_RATINGS, Table
-from steersman.tables.imported import CONVERSATIONS, PREFERENCE_TASKS, UNIT_SCORES, UNITS
+from steersman.tables import (
+    CONVERSATIONS,
+    DISAGREEMENTS,
+    EXAMPLES,
+    PAIRS,
+    PREFERENCE_RATINGS,
+    PREFERENCE_TASKS,
+    UNIT_SCORES,
+    UNITS,
+    Table,
+)
 
 # Which preferences of a ranking become pairs: every one, or only the best response against the worst.
 PairChoice = Literal["all", "ends"]

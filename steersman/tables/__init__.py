@@ -7,6 +7,7 @@ outside passes it through `table_from_rows` (JSON rows) or `check_table` (a fram
 from steersman.tables.cells import INT64_LIMIT, cell_fault, frame_from_columns, row_faults, table_from_rows
 from steersman.tables.faults import Faults, faults_of, joined, raise_if_any
 from steersman.tables.frames import check_table, conformed, frame_faults
+from steersman.tables.imported import CONVERSATIONS, PREFERENCE_TASKS, UNIT_SCORES, UNITS
 from steersman.tables.schemas import (
     DISAGREEMENTS,
     EXAMPLES,
@@ -22,15 +23,19 @@ from steersman.tables.schemas import (
 )
 
 __all__ = [
+    "CONVERSATIONS",
     "DISAGREEMENTS",
     "EXAMPLES",
     "INT64_LIMIT",
     "PAIRS",
     "PREFERENCE_RATINGS",
+    "PREFERENCE_TASKS",
     "PROMPTED_RESPONSES",
     "PROMPTS",
     "RATINGS",
     "RESPONSES",
+    "UNITS",
+    "UNIT_SCORES",
     "Column",
     "Faults",
     "Kind",
