@@ -36,12 +36,14 @@ from steersman.stats.rater_bias import RaterBiasRules, fit_rater_bias
 DawidSkeneLabel = Literal["posterior_mean", "most_probable"]
 
 # as if each annotator had been seen on ten responses of each level, and been right about on seven of them
-DAWID_SKENE = DawidSkeneRules(smoothing=10.0, closeness=0.2, tolerance=1e-5, max_iterations=50)
-RATER_BIAS = RaterBiasRules(tolerance=1e-5, max_iterations=50)
+DAWID_SKENE = DawidSkeneRules(smoothing=10.0, closeness=0.2, longest_step=4.0)
+RATER_BIAS = RaterBiasRules()
 
-# numerators (S, A) and denominators (S, A), the latter 0 for a response without a score
-Fractions = tuple[IntArray, IntArray]
-Counts = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.signedinteger]
+# numerators (S, A) and denominators (S, A), both 0 for a response without a score
+Fractions = tuple[Counts, Counts]
+# so many ratings of a response that twice their number and the sum of their scores are below 128
+_MOST_IN_A_BYTE = 127 // MAX_SCORE
 
 
 def aggregate(
@@ -104,51 +106,52 @@ def _model_values(level: ScoreArray, unit: IntArray, rater: IntArray, *, method:
 
 def _means(grid: RatingGrid, counted: BoolArray) -> Fractions:
     of_response = _membership(grid)
-    scores = np.where(counted, grid.scores, np.int8(0)).astype(np.int32)
-    return of_response @ scores, of_response @ counted.astype(np.int32)
+    return of_response @ (grid.scores * counted), of_response @ counted.view(np.int8)
 
 
 def _membership(grid: RatingGrid) -> sparse.csr_array:
     """Return the sparse table (S, R) of ones that sums what it is multiplied with, (R, A), over each response."""
     sizes = np.bincount(grid.response, minlength=grid.task.size)
     ends = np.concatenate([[0], np.cumsum(sizes)])
-    ones = np.ones(grid.response.size, dtype=np.int32)
+    # bytes where they are wide enough: most of the time goes into filling memory
+    smallest = np.int8 if sizes.max(initial=0) <= _MOST_IN_A_BYTE else np.int32
+    ones = np.ones(grid.response.size, dtype=smallest)
     return sparse.csr_array((ones, np.arange(ones.size), ends), shape=(sizes.size, ones.size))
 
 
 def _medians(grid: RatingGrid, counted: BoolArray) -> Fractions:
     twice, sizes = _middles(_level_counts(grid, counted))
     is_rated = sizes > 0
-    return twice * is_rated, 2 * is_rated
+    return twice * is_rated, 2 * is_rated.view(np.int8)
 
 
 def _level_counts(grid: RatingGrid, counted: BoolArray) -> Counts:
     """Return how many of the `counted` (R, A) scores of each response are on each level, shape (K, S, A)."""
     of_response = _membership(grid)
-    return np.stack([of_response @ (counted & (grid.scores == level)).astype(np.int32) for level in range(NUM_LEVELS)])
+    return np.stack([of_response @ (counted & (grid.scores == level)).view(np.int8) for level in range(NUM_LEVELS)])
 
 
 def _middles(counts: Counts) -> Fractions:
     """Return twice the median of scores with `counts` (K, S, A), and how many scores there are, both (S, A)."""
-    sizes = counts.sum(axis=0, dtype=np.int32)
-    upto = 2 * np.cumsum(counts, axis=0, dtype=np.int32)
+    sizes = counts.sum(axis=0, dtype=counts.dtype)
+    upto = 2 * np.cumsum(counts, axis=0, dtype=counts.dtype)
     # the lower of the middle two is above every level up to which there is less than half of the scores
-    lower = (upto < sizes).sum(axis=0, dtype=np.int32)
-    return lower + (upto <= sizes).sum(axis=0, dtype=np.int32), sizes
+    lower = (upto < sizes).sum(axis=0, dtype=np.int8)
+    return lower + (upto <= sizes).sum(axis=0, dtype=np.int8), sizes
 
 
 def _majorities(grid: RatingGrid, counted: BoolArray) -> Fractions:
     """Return sum and number of the levels in question: one, or two of which the median is the middle."""
     counts = _level_counts(grid, counted)
     twice, sizes = _middles(counts)
-    levels = np.arange(NUM_LEVELS, dtype=np.int32)[:, None, None]
+    levels = np.arange(NUM_LEVELS, dtype=np.int8)[:, None, None]
     distance = np.where(counts == counts.max(axis=0), np.abs(2 * levels - twice), 2 * NUM_LEVELS)
     is_nearest = (distance == distance.min(axis=0)) & (sizes > 0)
-    return (is_nearest * levels).sum(axis=0, dtype=np.int32), is_nearest.sum(axis=0, dtype=np.int32)
+    return (is_nearest * levels).sum(axis=0, dtype=np.int8), is_nearest.sum(axis=0, dtype=np.int8)
 
 
 def _rounded_fractions(fractions: Fractions, *, rounding: Rounding) -> IntArray:
-    numerators, denominators = fractions
+    numerators, denominators = (part.astype(np.int32) for part in fractions)
     twice, size = 2 * numerators, np.maximum(denominators, 1)
     if rounding == "half_down":
         return np.asarray(-((size - twice) // (2 * size)), dtype=np.int64)

@@ -10,6 +10,7 @@ Reproducible Floating-Point Summation, 2013.)
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,27 +21,41 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _EXACT_BITS = 52
+_UNITS_OF_A_PART = 32_768
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """Who gave which unit which level: `table` (U, P * K) counts the votes of each kind that a unit has.
+    """Who gave which unit which level: tables (units of a part, P * K) that count the votes of each kind of a unit.
 
-    `per_unit` (U,) and `per_kind` (P, K) count votes; every unit and every rater has at least one.
+    The units are kept in `parts` that fit into a processor's cache. `per_unit` (U,) and `per_kind` (P, K) count votes;
+    every unit and every rater has at least one.
     """
 
-    table: sparse.csr_array
+    parts: tuple[tuple[slice, sparse.csr_array], ...]
     per_unit: IntArray
     per_kind: IntArray
 
+    def sums_by_part(self, values: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+        """Yield the units of each part and the sums over their votes of `values` (P, K, N), shape (units, N)."""
+        raters, levels, width = values.shape
+        flat = values.reshape(raters * levels, width)
+        for units, table in self.parts:
+            yield units, table @ flat
+
     def sums_per_unit(self, values: FloatArray) -> FloatArray:
         """Return the sum over each unit's votes of `values` (P, K, N), shape (U, N)."""
-        raters, levels, width = values.shape
-        return np.asarray(self.table @ values.reshape(raters * levels, width))
+        sums = np.empty((self.per_unit.size, values.shape[2]))
+        for units, found in self.sums_by_part(values):
+            sums[units] = found
+        return sums
 
     def sums_per_kind(self, values: FloatArray) -> FloatArray:
         """Return the sum over the votes of each kind of the `values` (U, N) of their units, shape (P, K, N)."""
-        return np.asarray(self.table.T @ values).reshape(*self.per_kind.shape, values.shape[1])
+        sums = np.zeros((self.per_kind.size, values.shape[1]))
+        for units, table in self.parts:
+            sums += table.T @ values[units]
+        return sums.reshape(*self.per_kind.shape, values.shape[1])
 
     @property
     def most_of_a_unit(self) -> int:
@@ -61,16 +76,22 @@ def count_votes(level: npt.ArrayLike, *, unit: npt.ArrayLike, rater: npt.ArrayLi
     """
     levels, units, raters = (np.asarray(each, dtype=np.int64) for each in (level, unit, rater))
     _refuse_unusable(levels, units, raters, num_levels=num_levels)
-    per_unit, num_raters = np.bincount(units), int(raters.max()) + 1
+    per_unit, num_kinds = np.bincount(units), (int(raters.max()) + 1) * num_levels
     kinds = raters * num_levels + levels
-    ends = np.cumsum(per_unit)
-    index = np.int32 if max(kinds.size, num_raters * num_levels) < np.iinfo(np.int32).max else np.int64
-    table = sparse.csr_array(
-        (np.ones(kinds.size), kinds.astype(index), np.concatenate([[0], ends]).astype(index)),
-        shape=(per_unit.size, num_raters * num_levels),
+    return Votes(
+        parts=tuple(_parts(kinds, per_unit, num_kinds=num_kinds)),
+        per_unit=per_unit,
+        per_kind=np.bincount(kinds, minlength=num_kinds).reshape(-1, num_levels),
     )
-    per_kind = np.bincount(kinds, minlength=num_raters * num_levels).reshape(num_raters, num_levels)
-    return Votes(table=table, per_unit=per_unit, per_kind=per_kind)
+
+
+def _parts(kinds: IntArray, per_unit: IntArray, *, num_kinds: int) -> Iterator[tuple[slice, sparse.csr_array]]:
+    ends = np.concatenate([[0], np.cumsum(per_unit)])
+    for first in range(0, per_unit.size, _UNITS_OF_A_PART):
+        units = slice(first, min(first + _UNITS_OF_A_PART, per_unit.size))
+        here = kinds[ends[units.start] : ends[units.stop]]
+        starts = ends[units.start : units.stop + 1] - ends[units.start]
+        yield units, sparse.csr_array((np.ones(here.size), here, starts), shape=(starts.size - 1, num_kinds))
 
 
 def _refuse_unusable(levels: IntArray, units: IntArray, raters: IntArray, *, num_levels: int) -> None:

@@ -102,6 +102,15 @@ def test_a_tied_majority_is_decided_by_the_median(scores: list[int], expected: i
 
 
 @pytest.mark.parametrize("method", COUNTED)
+@pytest.mark.parametrize("ratings", [31, 32, 33, 1001])
+def test_hundreds_of_scores_of_one_response_are_counted_in_full(method: Aggregation, ratings: int) -> None:
+    assert label([4] * ratings, method=method) == 4
+    assert label([0] * (ratings // 2) + [3] * (ratings - ratings // 2 + 1), method=method) == (
+        round(3 * (ratings - ratings // 2 + 1) / (ratings + 1)) if method == "mean" else 3
+    )
+
+
+@pytest.mark.parametrize("method", COUNTED)
 @settings(deadline=None, max_examples=60)
 @given(responses=RESPONSES, used=st.integers(0, 2**32))
 def test_counted_labels_are_those_of_plain_fractions(

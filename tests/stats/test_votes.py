@@ -33,6 +33,18 @@ def test_sums_per_kind_add_up_the_values_of_the_units_voted_on() -> None:
     assert sums.sum() == 3.0 + 12.0 + 2.0 + 7.0
 
 
+def test_sums_over_more_units_than_fit_into_a_part_are_those_of_a_plain_count() -> None:
+    rng = np.random.default_rng(0)
+    unit = np.sort(np.concatenate([np.arange(70_000), rng.integers(0, 70_000, 20_000)]))
+    rater, level = np.arange(90_000) % 7, rng.integers(0, 3, 90_000)
+    votes = count_votes(level, unit=unit, rater=rater, num_levels=3)
+    of_votes, of_units = rng.integers(0, 9, (7, 3, 1)).astype(float), rng.integers(0, 9, (70_000, 1)).astype(float)
+    plain = np.bincount(unit, weights=of_votes[rater, level, 0])
+    np.testing.assert_array_equal(votes.sums_per_unit(of_votes)[:, 0], plain)
+    plain = np.bincount(rater * 3 + level, weights=of_units[unit, 0])
+    np.testing.assert_array_equal(votes.sums_per_kind(of_units).ravel(), plain)
+
+
 @settings(deadline=None, max_examples=100)
 @given(numbers=NUMBERS, seed=st.integers(0, 100))
 def test_rounded_numbers_have_one_sum_whatever_their_order(numbers: list[float], seed: int) -> None:
