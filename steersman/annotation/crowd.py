@@ -76,19 +76,13 @@ def simulate_ratings(
     annotators = rng.random((num_tasks, crowd.annotators)).argsort(axis=1)[:, :MOST_ANNOTATORS]
     latent = latent_scores(tasks).reshape(num_tasks, RESPONSES_PER_TASK, 1, len(ATTRIBUTES))
     is_unread = rng.random((num_tasks, RESPONSES_PER_TASK, MOST_ANNOTATORS)) < crowd.careless_share
-    scores = _scores(latent, annotators, people=people, is_unread=is_unread, noise_sd=crowd.noise_sd, rng=rng)
+    scores = crowd_scores(latent, annotators, people=people, is_unread=is_unread, noise_sd=crowd.noise_sd, rng=rng)
     raters = np.array([ratings_needed(each) for each in scores[..., _HELPFULNESS].tolist()], dtype=np.int64)
     seconds = _seconds(tasks, is_unread.all(axis=1) | people.is_spammer[annotators], rng=rng)
     return _table(tasks, annotators=annotators, scores=scores, raters=raters, seconds=seconds, start=start)
 
 
-def _refuse_unpaired(tasks: pl.DataFrame) -> None:
-    first, second = tasks["task_id"].gather_every(2), tasks["task_id"].gather_every(2, offset=1)
-    if tasks.is_empty() or first.len() != second.len() or (first != second).any() or first.n_unique() != first.len():
-        raise DataError("tasks to rate come as two neighbouring rows each, with one task_id that no other task has")
-
-
-def _scores(
+def crowd_scores(
     latent: FloatArray,
     annotators: IntArray,
     *,
@@ -97,7 +91,10 @@ def _scores(
     noise_sd: float,
     rng: np.random.Generator,
 ) -> IntArray:
-    """Return what each annotator gives each response, shape (T, 2, M, A)."""
+    """Return what each annotator gives each response, shape (T, 2, M, A).
+
+    `latent` is (T, 2, 1, A), `annotators` (T, M) says who rates a task and `is_unread` (T, 2, M) what was not read.
+    """
     shape = (*is_unread.shape, len(ATTRIBUTES))
     noise = rng.normal(0.0, 1.0, size=shape)
     shared = rng.normal(0.0, 1.0, size=(*is_unread.shape, 1))
@@ -110,6 +107,12 @@ def _scores(
     scores = np.where(is_random[..., None], drawn, scores)
     is_constant = people.is_constant[annotators][:, None, :, None]
     return np.asarray(np.where(is_constant, people.habits[annotators][:, None], scores), dtype=np.int64)
+
+
+def _refuse_unpaired(tasks: pl.DataFrame) -> None:
+    first, second = tasks["task_id"].gather_every(2), tasks["task_id"].gather_every(2, offset=1)
+    if tasks.is_empty() or first.len() != second.len() or (first != second).any() or first.n_unique() != first.len():
+        raise DataError("tasks to rate come as two neighbouring rows each, with one task_id that no other task has")
 
 
 def _seconds(tasks: pl.DataFrame, is_unread: BoolArray, *, rng: np.random.Generator) -> FloatArray:

@@ -137,6 +137,12 @@ def cleaning_stages(
     )
 
 
+def labels_of(grid: RatingGrid, stages: Stages, *, rules: CleanSettings) -> IntArray:
+    """Return a label per response and attribute, (S, A); those of tasks that were dropped mean nothing."""
+    used = stages.trusted if rules.aggregation in _MODELS else stages.final
+    return aggregate(grid, used=used, method=rules.aggregation, rounding=rules.rounding)
+
+
 def _task_reasons(grid: RatingGrid, selected: BoolArray, *, rules: CleanSettings) -> tuple[str | None, ...]:
     counts = [level_counts(grid, used=selected, attribute=index) for index in range(len(ATTRIBUTES))]
     rated = np.stack([each.sum(axis=1) for each in counts])
@@ -207,8 +213,7 @@ def _decisions(
 
 
 def _labels(rated: RatedTable, stages: Stages, *, rules: CleanSettings) -> pl.DataFrame:
-    used = stages.trusted if rules.aggregation in _MODELS else stages.final
-    values = aggregate(rated.grid, used=used, method=rules.aggregation, rounding=rules.rounding)
+    values = labels_of(rated.grid, stages, rules=rules)
     is_kept = np.array([reason is None for reason in stages.task_reasons], dtype=np.bool_)[rated.grid.task]
     columns = {name: values[is_kept, index] for index, name in enumerate(ATTRIBUTES)}
     return pl.DataFrame({"row": rated.responses["row"].to_numpy()[is_kept], **columns})
