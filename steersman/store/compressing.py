@@ -90,7 +90,7 @@ def _member(start: bytes, source: Iterator[bytes], *, most_bytes: int) -> Genera
         if piece:
             yield piece
         data = inflater.unconsumed_tail
-        if not data and len(piece) < most_bytes and not inflater.eof:
+        if not data and not inflater.eof:
             data = next(source, b"")
             if not data:
                 raise EOFError("Compressed file ended before the end-of-stream marker was reached")

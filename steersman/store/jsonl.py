@@ -35,10 +35,8 @@ from steersman.tables import (
     row_faults,
 )
 
-# Python's json refuses an integer of more digits and, at some depth, nested brackets; msgspec does not look at what it
-# passes over. A line this short cannot be nested too deeply.
+# Python's json refuses an integer of more digits, also where msgspec passes over it
 _MOST_DIGITS = 4300
-_SHORT_LINE = 1000
 _DIGITS = frozenset(b"0123456789")
 _WRITTEN_BYTES = 1 << 22
 
@@ -132,18 +130,14 @@ def _fast_row(line: bytes, *, decode: Callable[[bytes], msgspec.Struct]) -> msgs
     try:
         if not line.isascii():
             line.decode()
-        if len(line) > _SHORT_LINE and _may_be_refused(line):
-            return None
-        return decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None if _may_hold_long_number(line) else decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _may_be_refused(line: bytes) -> bool:
-    """Return whether `json` might refuse what msgspec passes over: an integer of too many digits, or deep brackets."""
-    # one in so many bytes is looked at: of a row of that many digits, that is one
-    has_digits = not _DIGITS.isdisjoint(line[_MOST_DIGITS :: _MOST_DIGITS + 1])
-    return has_digits or line.count(b"[") + line.count(b"{") > _SHORT_LINE // 2
+def _may_hold_long_number(line: bytes) -> bool:
+    # of a row of so many digits one is at each place that is looked at
+    return not _DIGITS.isdisjoint(line[_MOST_DIGITS :: _MOST_DIGITS + 1])
 
 
 def _slow_row(text: str, *, table: Table) -> tuple[dict[str, object], list[str]]:

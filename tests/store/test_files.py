@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -180,7 +180,7 @@ def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
         (lambda path: None, "no such file"),
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_bytes(b""), "holds no rows"),
-        (lambda path: path.write_bytes(b"not gzip"), "cannot be read as gzip"),
+        (lambda path: path.write_bytes(b"not gzip"), r"cannot be read as gzip \(Not a gzipped file"),
         (lambda path: path.write_bytes(gzip.compress(b'{"a": 1}\n' * 999)[:-20]), "cannot be read as gzip"),
         (lambda path: path.write_bytes(b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 40), "cannot be read as gzip"),
         (lambda path: path.write_bytes(gzip.compress(b"\xff\xfe")), "cannot be read as UTF-8"),
@@ -218,6 +218,50 @@ def test_a_table_without_rows_is_refused(tmp_path: Path, name: str) -> None:
     files.write_table(tmp_path / name, pl.DataFrame(schema=PAIRS.schema))
     with pytest.raises(DataError, match=f"{name}: holds no rows"):
         files.read_table(tmp_path / name, table=PAIRS)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_only_the_columns_asked_for_are_given_and_checked(tmp_path: Path, name: str) -> None:
+    frame = pl.DataFrame({"prompt": ["p"], "chosen": ["a"], "rejected": [None], "margin": [0.5]})
+    files.write_table(tmp_path / name, frame)
+    (given,) = files.iter_table(tmp_path / name, table=PAIRS, columns=["margin", "prompt"])
+    assert given.to_dict(as_series=False) == {"margin": [0.5], "prompt": ["p"]}
+    with pytest.raises(DataError, match="'rejected' is empty"):
+        list(files.iter_table(tmp_path / name, table=PAIRS))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_a_stream_of_frames_is_written_as_one_table(tmp_path: Path, name: str) -> None:
+    rows = pl.DataFrame({"prompt": ["p", "q", "r"], "response": ["\u00e9", "", "x"]})
+    parts = (rows.slice(start, size) for start, size in [(0, 1), (1, 0), (1, 2)])
+    files.write_rows_stream(tmp_path / name, parts)
+    files.write_table(tmp_path / f"whole-{name}", rows)
+    assert files.read_table(tmp_path / name, table=PROMPTED_RESPONSES).equals(rows)
+    assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_a_stream_that_breaks_leaves_the_old_file(tmp_path: Path, name: str) -> None:
+    def frames() -> Iterator[pl.DataFrame]:
+        yield pl.DataFrame({"a": [1]})
+        raise DataError("stop")
+
+    old = write(tmp_path / name, "old")
+    with pytest.raises(DataError, match="stop"):
+        files.write_rows_stream(old, frames())
+    assert [(entry.name, entry.read_text(encoding="utf-8")) for entry in tmp_path.iterdir()] == [(name, "old")]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_the_first_row_is_read_without_a_check(tmp_path: Path, name: str) -> None:
+    files.write_table(tmp_path / name, pl.DataFrame({"helpfulness": [[9], [1]]}))
+    assert files.first_row(tmp_path / name) == {"helpfulness": [9]}
+
+
+@pytest.mark.parametrize("data", [b"", b"\n \n", b"[1]\n{}", b"\xff"])
+def test_a_first_line_that_is_no_object_has_no_values(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.jsonl").write_bytes(data)
+    assert files.first_row(tmp_path / "a.jsonl") == {}
 
 
 def test_rows_without_fault_never_go_the_slow_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
