@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 from aggregation_crowd import KINDS, CrowdKind, RatedCrowd, draw_crowd
-from aggregation_table import Circumstances, Figures, LabelError, page_with_table, table_text
+from aggregation_table import NAME, SECTION, Circumstances, Figures, LabelError, table_text
 from aggregation_ways import timed_ways
 from machine import ROOT, commit_words, machine_words, version_words
+from page import page_with_table
 
 from steersman.annotation.escalation import FIRST_ANNOTATORS
 from steersman.config.cleaning import CleanSettings
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> int:
         print(table_text(figures))
         if options.write:
             page = "\n".join(read_lines(RESULTS_PAGE))
-            write_text(RESULTS_PAGE, page_with_table(page, table_text(figures)))
+            write_text(RESULTS_PAGE, page_with_table(page, table_text(figures), name=NAME, section=SECTION))
     except SteersmanError as error:
         print(f"aggregation: {error}", file=sys.stderr)
         return error.exit_code

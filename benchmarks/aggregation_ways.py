@@ -67,6 +67,7 @@ def timed_ways(grid: RatingGrid, *, runs: int) -> Iterator[Timing]:
             way.name if way.share == 1.0 else f"{way.name}; time of {100 * way.share:.1f} % of them, scaled",
             attributes=way.attributes,
             seconds=statistics.median(each.seconds for each in found) / way.share,
+            cpu_seconds=statistics.median(each.cpu_seconds for each in found) / way.share,
             megabytes=max(each.megabytes for each in found),
             runs=len(found),
             agreement=agreement,
@@ -93,6 +94,7 @@ def _tied(grid: RatingGrid) -> BoolArray:
 @dataclass(frozen=True, slots=True)
 class _Measured:
     seconds: float
+    cpu_seconds: float
     megabytes: float
     answer: FloatArray
 
@@ -116,10 +118,10 @@ def _measured(way: Way, there: Connection) -> None:
     run = way.prepare()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
     before = _status("VmRSS")
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     answer = run()
-    seconds = time.perf_counter() - began
-    there.send(_Measured(seconds, (_status("VmHWM") - before) / _MEBIBYTE, answer))
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
+    there.send(_Measured(seconds, cpu_seconds, (_status("VmHWM") - before) / _MEBIBYTE, answer))
 
 
 def _status(name: str) -> int:
