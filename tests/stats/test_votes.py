@@ -65,6 +65,10 @@ def test_infinite_numbers_and_zeros_stay_what_they_are() -> None:
     assert summable(np.zeros(2), largest=0.0, terms=2).tolist() == [0.0, 0.0]
 
 
+def test_the_smallest_numbers_there_are_stay_what_they_are() -> None:
+    assert summable(np.array([5e-324, 1e-323]), largest=1e-323, terms=2).tolist() == [5e-324, 1e-323]
+
+
 @settings(deadline=None, max_examples=100)
 @given(numbers=NUMBERS)
 def test_the_exact_sum_is_the_sum(numbers: list[float]) -> None:
