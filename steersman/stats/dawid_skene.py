@@ -181,14 +181,11 @@ def _posterior(votes: Votes, prior: FloatArray, confusion: FloatArray) -> tuple[
     """Return the probability (U, K) of each true level of each unit, and the log-likelihood of all ratings."""
     with np.errstate(divide="ignore"):  # log 0 = -inf: a level that the votes rule out
         log_prior, log_confusion = np.log(prior), np.log(confusion)
-    largest = max(_largest(log_prior), _largest(log_confusion))
-    terms = votes.most_of_a_unit + 1
-    given = summable(log_confusion, largest=largest, terms=terms).transpose(0, 2, 1)
-    log_prior = summable(log_prior, largest=largest, terms=terms)[:, None]
+    given = summable(log_confusion, largest=_largest(log_confusion), terms=votes.most_of_a_unit).transpose(0, 2, 1)
     posterior, log_likelihoods = np.empty((votes.per_unit.size, prior.size)), np.empty(votes.per_unit.size)
     for units, logs in votes.sums_by_part(np.ascontiguousarray(given)):
         by_level = np.ascontiguousarray(logs.T)  # numpy is slow along an axis as short as K
-        by_level += log_prior
+        by_level += log_prior[:, None]
         highest = by_level.max(axis=0)
         by_level -= highest
         shares = np.exp(by_level, out=by_level)
