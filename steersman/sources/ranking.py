@@ -41,7 +41,8 @@ def pair(prompt: str, *, chosen: str, rejected: str, margin: float) -> TableRow:
 def _ends(scored: Sequence[Scored]) -> list[tuple[Scored, Scored]]:
     if len(scored) < 2:
         return []
-    places = range(len(scored))
-    best = max(places, key=lambda place: scored[place].score)
-    worst = min((place for place in places if place != best), key=lambda place: scored[place].score)
-    return [(scored[best], scored[worst])]
+    return [(max(scored, key=_score), min(scored, key=_score))]
+
+
+def _score(scored: Scored) -> float:
+    return scored.score

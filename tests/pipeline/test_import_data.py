@@ -117,6 +117,13 @@ def test_only_the_ends_of_a_ranking_are_paired_when_asked(tmp_path: Path) -> Non
     assert run("nectar", path, out=tmp_path / "ends", pairs="ends")["tables"] == {"pairs": 1}
 
 
+def test_ties_are_counted_and_make_no_pair(tmp_path: Path) -> None:
+    answers = [{"answer": f"answer {number}", "model": "m", "rank": rank} for number, rank in enumerate([1, 2, 2])]
+    path = written(tmp_path / "mine.jsonl", [{"prompt": dialogue(1, ""), "answers": answers}] * 2)
+    result = run("nectar", path, out=tmp_path / "out")
+    assert (result["ties"], result["tables"]) == (2, {"pairs": 4})
+
+
 def test_the_faults_of_all_files_are_told_at_once_and_nothing_is_written(tmp_path: Path) -> None:
     written(tmp_path / "hh/helpful-base/test.jsonl", [comparison(1), {"chosen": dialogue(1)}])
     path = written(tmp_path / "hh/helpful-base/train.jsonl", [comparison(number) for number in range(5000)])
