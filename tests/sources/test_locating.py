@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from download_hub import DownloadHub, download_hub
 
+from steersman.cli import import_verb
 from steersman.errors import ConfigError, DataError, PluginError
 from steersman.sources.locating import Located, locate, split_of
 from steersman.sources.registry import SOURCES, Source, find_source
@@ -205,3 +206,11 @@ VERDICTS = {
 def test_every_source_gets_the_verdict_of_what_it_was_made_from(source: Source) -> None:
     ancestor = Ancestor(source.release.repository, "data", source.role, source.release.licence)
     assert judge([ancestor]).commercial_use == VERDICTS[source.name]
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
+def test_the_page_and_the_help_name_every_source(source: Source) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text("utf-8")
+    assert f"| `{source.name}` | [{source.release.repository}](" in page
+    assert f"| `{source.name}` | `{source.release.revision}`" in page
+    assert source.name in str(import_verb.import_data.help)
