@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from steersman.cli.options import PATH, as_json_option, emit, out_option, say, seed_option
+from steersman.cli.plan_verb import plan
 
 
 @click.group()
@@ -96,3 +97,6 @@ def simulate(prompts_file: Path, responses_file: Path, out: Path, seed: int, as_
     crowd = CrowdSettings.model_validate({})
     result = pipeline.run(tasks, crowd=crowd, seed=seed, out=out, ancestors=origin.ancestors)
     emit(result, as_json=as_json, text=f"{result['ratings']} simulated ratings in {out}")
+
+
+annotate.add_command(plan)

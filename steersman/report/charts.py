@@ -52,8 +52,11 @@ def label_histogram(labels: LabelStatistics, *, name: str) -> Markup | None:
         return to_svg(figure, name=name, label=f"Labels of {labels.attribute}: {words}.")
 
 
-def agreement_chart(figures: Sequence[AgreementFigure], *, name: str) -> Markup | None:
-    """Draw kappa with its interval for each attribute and stage, and what random raters reach beside it."""
+def agreement_chart(figures: Sequence[AgreementFigure], *, name: str, groups: str = "attribute") -> Markup | None:
+    """Draw kappa with its interval for each attribute and stage, and what random raters reach beside it.
+
+    `groups` is the word for what the figures' attributes are.
+    """
     known = [each for each in figures if each.kappa is not None]
     if not known:
         return None
@@ -81,7 +84,7 @@ def agreement_chart(figures: Sequence[AgreementFigure], *, name: str) -> Markup 
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        return to_svg(figure, name=name, label="Agreement by attribute and stage of cleaning; the table gives it all.")
+        return to_svg(figure, name=name, label=f"Agreement by {groups} and stage of cleaning; the table gives it all.")
 
 
 def _agreement_row(axes: Axes, figure: AgreementFigure, *, row: float) -> None:
