@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from steersman.annotation.planning import simulate_project
+from steersman.annotation.power import tasks_to_see
 from steersman.annotation.quality import fit_quality
 from steersman.config.planning import PlanSettings, QualitySettings
 from steersman.config.sections import CrowdSettings
@@ -110,12 +111,17 @@ def test_designs_are_compared_within_the_same_projects() -> None:
     assert defined(always_five.against_asked["rmse"]).mean == pytest.approx(five.mean - three.mean)
 
 
+def test_projects_differ_from_each_other() -> None:
+    kappa = defined(figures().designs[0].kappa["helpfulness"]["first_three"].kappa)
+    assert kappa.low < kappa.mean < kappa.high
+
+
 def test_an_interval_holds_one_more_value_in_95_of_100_cases() -> None:
     """Of normal values exactly; 4,000 trials know it to 3 sqrt(0.05 0.95 / 4000) = 0.011."""
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(4000):
-        *seen, new = rng.normal(100.0, 2.0, size=7)
+        *seen, new = rng.normal(100.0, 2.0, size=4)
         found = defined(expected(np.array(seen)))
         held += found.low <= new <= found.high
     assert held / 4000 == pytest.approx(0.95, abs=0.011)
@@ -132,10 +138,11 @@ def test_power_says_what_the_planned_tasks_can_show() -> None:
     power = plan.power["helpfulness"]
     planned = next(each for each in power.half_widths if each.tasks == 200)
     assert planned.difference == pytest.approx(np.sqrt(2) * planned.kappa)
+    # half of them with each version
+    assert tasks_to_see(power.smallest_difference * 1.0001, task_sd=power.task_sd, power=0.8) == 100
     (needed,) = power.tasks_needed
-    assert needed.same_annotators is not None
-    # where more tasks a version are needed than the 100 there are, those 100 show only a greater difference
-    assert (needed.same_annotators > 100) == (power.smallest_difference > 0.1)
+    assert needed.same_annotators == tasks_to_see(0.1, task_sd=power.task_sd, power=0.8)
+    assert needed.new_annotators == tasks_to_see(0.1, task_sd=power.task_sd, power=0.8, crowd_sd=power.crowd_sd)
 
 
 def test_more_noise_makes_agreement_and_labels_worse() -> None:
