@@ -84,8 +84,8 @@ def line_chunks(path: Path) -> Iterator[LineChunk]:
     yield LineChunk([_joined(*pending, first=first)], first=first, offset=offset, end=b"")
 
 
-def why_not_utf8(chunk: LineChunk) -> str:
-    """Return where in the file and why a chunk of lines that is not UTF-8 is not, in the words of Python."""
+def why_not_utf8(chunk: LineChunk) -> str | None:
+    """Return where in the file and why a chunk of lines is not UTF-8, in the words of Python, or None where it is."""
     try:
         b"".join(line + chunk.end for line in chunk.lines).decode()
     except UnicodeDecodeError as error:
@@ -94,7 +94,7 @@ def why_not_utf8(chunk: LineChunk) -> str:
         if start != last:
             where = f"bytes in position {start}-{last}"
         return f"'utf-8' codec can't decode {where}: {error.reason}"
-    raise AssertionError("asked about lines that are UTF-8")
+    return None
 
 
 def _joined(*blocks: bytes, first: int) -> bytes:

@@ -85,3 +85,8 @@ def test_damage_inside_a_file_is_the_users_to_mend(tmp_path: Path) -> None:
     data[30:60] = b"\xff" * 30
     path.write_bytes(data)
     assert "a.parquet: not a Parquet file" in given_frames(path)[1]
+
+
+def test_a_frame_that_parquet_cannot_hold_is_a_fault_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(pl.exceptions.ComputeError):
+        write_parquet(tmp_path / "a.parquet", pl.DataFrame({"cell": pl.Series([object()], dtype=pl.Object)}))
