@@ -1,13 +1,19 @@
-"""Raters who know nothing, under the design of real ratings: the figure that agreement must be read against."""
+"""Raters who know nothing, under the design of real ratings: the figure that agreement must be read against.
+
+Tasks of the data are drawn at random and rated anew: whoever rated a response does so again, in the same sequence, and
+on the same attributes, but at random. So numbers of ratings, missing scores, and whose ratings are left out or belong
+to a group are those of the data.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import comb
 
 import numpy as np
+import numpy.typing as npt
 
 from steersman.dataset.cleaning import FIRST_RATINGS, RESPONSES_PER_TASK
-from steersman.dataset.grid import IntArray, RatingGrid, grid_from_array
+from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, grid_from_array
 from steersman.records import ATTRIBUTES, NUM_LEVELS
 
 # How many raters a task needs, given the helpfulness ratings of each of its responses in order.
@@ -22,10 +28,16 @@ _HELPFULNESS = ATTRIBUTES.index("helpfulness")
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How many raters tasks get: by the rule for disputed tasks, else drawn from the `sizes` (T,) seen, not empty."""
+    """Ratings whose places random raters take, and whether tasks got more than three because those differed."""
 
-    sizes: IntArray
+    grid: RatingGrid
     is_extended: bool
+
+
+def three_then(most: int) -> Design:
+    """Return the design in which both responses of a task get three ratings, and `most` once the three differ."""
+    scores = np.zeros((2, RESPONSES_PER_TASK, most, len(ATTRIBUTES)), dtype=np.int8)
+    return Design(grid_from_array(scores, raters=np.array([FIRST_RATINGS, most])), is_extended=True)
 
 
 def design_of(grid: RatingGrid, *, needed: Needed) -> Design:
@@ -34,44 +46,99 @@ def design_of(grid: RatingGrid, *, needed: Needed) -> Design:
     Raters were added on dispute when at least half of the disputed tasks have more than three and at least half of the
     others do not; otherwise the numbers of raters are taken as they are, whatever the ratings.
     """
-    per_response = np.bincount(grid.response, minlength=grid.task.size)
-    sizes = np.zeros(grid.num_tasks, dtype=np.int64)
-    np.maximum.at(sizes, grid.task, per_response)
-    looked_at = min(grid.num_tasks, _TASKS_LOOKED_AT)
-    firsts = _first_helpfulness(grid, per_response, num_tasks=looked_at)
+    most = _most_ratings(grid)
+    looked_at = np.flatnonzero(most > 0)[:_TASKS_LOOKED_AT]
+    firsts = _first_helpfulness(_rated_again(grid, looked_at))
     is_disputed = np.array([needed(ratings) > FIRST_RATINGS for ratings in firsts], dtype=np.bool_)
-    is_long = sizes[:looked_at] > FIRST_RATINGS
+    is_long = most[looked_at] > FIRST_RATINGS
     is_extended = (
         bool(is_disputed.any() and not is_disputed.all())
         and float(is_long[is_disputed].mean()) >= 0.5
         and float(is_long[~is_disputed].mean()) <= 0.5
     )
-    return Design(sizes[sizes > 0], is_extended)
-
-
-def _first_helpfulness(grid: RatingGrid, per_response: IntArray, *, num_tasks: int) -> list[list[list[int | None]]]:
-    # tasks and responses ascend: those looked at stand in front
-    responses = int(np.searchsorted(grid.task, num_tasks))
-    ratings = int(np.searchsorted(grid.response, responses))
-    firsts = np.full((responses, FIRST_RATINGS), None, dtype=np.object_)
-    early = np.flatnonzero((grid.rank[:ratings] < FIRST_RATINGS) & grid.given[:ratings, _HELPFULNESS])
-    firsts[grid.response[early], grid.rank[early]] = grid.scores[early, _HELPFULNESS]
-    tasks: list[list[list[int | None]]] = [[] for _ in range(num_tasks)]
-    found = zip(grid.task[:responses].tolist(), per_response[:responses].tolist(), firsts.tolist(), strict=True)
-    for task, number, helpfulness in found:
-        tasks[task].append(helpfulness[:number])
-    return tasks
+    return Design(grid, is_extended)
 
 
 def random_raters(design: Design, *, needed: Needed, keep: int, rng: np.random.Generator) -> RatingGrid:
-    """Return ratings drawn uniformly, each attribute for itself, of enough tasks to settle the second decimal."""
-    most = int(design.sizes.max())
-    tasks = _MOST_COMBINATIONS // (RESPONSES_PER_TASK * max(1, comb(most, keep)))
-    tasks = min(MOST_TASKS, max(FEWEST_TASKS, tasks))
-    scores = rng.integers(0, NUM_LEVELS, size=(tasks, RESPONSES_PER_TASK, most, len(ATTRIBUTES)))
+    """Return ratings drawn uniformly, each attribute for itself, of enough tasks to settle the second decimal.
+
+    `rows` is the place in the grid of the design of the rating whose place a random one takes. Where raters are added
+    on dispute, a task whose first three random ratings differ is one of those with more than three. The design has at
+    least one rating.
+    """
+    most = _most_ratings(design.grid)
+    number = _num_tasks(design.grid, keep=keep)
+    firsts = rng.integers(0, NUM_LEVELS, size=(number, RESPONSES_PER_TASK, FIRST_RATINGS), dtype=np.int8)
     if design.is_extended:
-        firsts = scores[:, :, :FIRST_RATINGS, _HELPFULNESS].tolist()
-        raters = np.minimum([needed(ratings) for ratings in firsts], most)
+        is_disputed = np.array([needed(ratings) > FIRST_RATINGS for ratings in firsts.tolist()])
+        short, long = np.flatnonzero((most > 0) & (most <= FIRST_RATINGS)), np.flatnonzero(most > FIRST_RATINGS)
+        tasks = np.where(is_disputed, rng.choice(long, size=number), rng.choice(short, size=number))
     else:
-        raters = rng.choice(design.sizes, size=tasks)
-    return grid_from_array(scores, raters=raters)
+        tasks = rng.choice(np.flatnonzero(most > 0), size=number)
+    grid = _rated_again(design.grid, tasks)
+    grid.scores[...] = rng.integers(0, NUM_LEVELS, size=grid.scores.shape, dtype=np.int8)
+    task, place = grid.task[grid.response], _places_in_task(grid)[grid.response]
+    early = np.flatnonzero((grid.rank < FIRST_RATINGS) & (place < RESPONSES_PER_TASK))
+    grid.scores[early, _HELPFULNESS] = firsts[task[early], place[early], grid.rank[early]]
+    grid.scores[~grid.given] = 0
+    return grid
+
+
+def _most_ratings(grid: RatingGrid) -> IntArray:
+    """Return how many ratings the response of each task with the most of them has, (T,)."""
+    most = np.zeros(grid.num_tasks, dtype=np.int64)
+    np.maximum.at(most, grid.task, np.bincount(grid.response, minlength=grid.task.size))
+    return most
+
+
+def _num_tasks(grid: RatingGrid, *, keep: int) -> int:
+    """Return how many tasks to draw, so that the combinations of their ratings stay within bounds."""
+    sizes, times = np.unique(np.bincount(grid.response, minlength=grid.task.size), return_counts=True)
+    ways: int = sum(comb(size, keep) * number for size, number in zip(sizes.tolist(), times.tolist(), strict=True))
+    per_task = max(1, ways // max(1, int((_most_ratings(grid) > 0).sum())))
+    return min(MOST_TASKS, max(FEWEST_TASKS, _MOST_COMBINATIONS // per_task))
+
+
+def _rated_again(grid: RatingGrid, tasks: IntArray) -> RatingGrid:
+    """Return a copy of `tasks` (N,) of the grid, of which one may come again, as the tasks 0 to N - 1."""
+    per_task = np.bincount(grid.task, minlength=grid.num_tasks)
+    per_response = np.bincount(grid.response, minlength=grid.task.size)
+    responses = _runs(_starts(per_task)[tasks], per_task[tasks])
+    places = _runs(_starts(per_response)[responses], per_response[responses])
+    return RatingGrid(
+        scores=grid.scores[places],
+        given=grid.given[places],
+        response=np.repeat(np.arange(responses.size), per_response[responses]),
+        annotator=grid.annotator[places],
+        task=np.repeat(np.arange(tasks.size), per_task[tasks]),
+        rank=grid.rank[places],
+        rows=places,
+        num_tasks=tasks.size,
+    )
+
+
+def _starts(sizes: IntArray) -> IntArray:
+    return np.asarray(np.cumsum(sizes) - sizes)
+
+
+def _runs(starts: IntArray, sizes: IntArray) -> IntArray:
+    """Return the whole numbers from each start on, as many as its size, one run after another."""
+    return np.repeat(starts - _starts(sizes), sizes) + np.arange(int(sizes.sum()))
+
+
+def _places_in_task(grid: RatingGrid) -> IntArray:
+    """Return the place of each response in its task, (S,)."""
+    sizes = np.bincount(grid.task, minlength=grid.num_tasks)
+    return np.arange(grid.task.size) - _starts(sizes)[grid.task]
+
+
+def _first_helpfulness(grid: RatingGrid) -> list[list[list[int | None]]]:
+    per_response = np.bincount(grid.response, minlength=grid.task.size)
+    firsts: npt.NDArray[np.object_] = np.full((grid.task.size, FIRST_RATINGS), None, dtype=np.object_)
+    is_early: BoolArray = (grid.rank < FIRST_RATINGS) & grid.given[:, _HELPFULNESS]
+    firsts[grid.response[is_early], grid.rank[is_early]] = grid.scores[is_early, _HELPFULNESS]
+    tasks: list[list[list[int | None]]] = [[] for _ in range(grid.num_tasks)]
+    found = zip(grid.task.tolist(), per_response.tolist(), firsts.tolist(), strict=True)
+    for task, number, helpfulness in found:
+        tasks[task].append(helpfulness[:number])
+    return tasks

@@ -10,7 +10,7 @@ import polars as pl
 
 from steersman.annotation.escalation import MOST_ANNOTATORS, ratings_needed
 from steersman.config.cleaning import CleanSettings
-from steersman.dataset.chance import Design, design_of, random_raters
+from steersman.dataset.chance import design_of, random_raters, three_then
 from steersman.dataset.cleaning import CleanResult, Stages, clean, cleaning_stages
 from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, chosen_ratings, level_counts
 from steersman.errors import ConfigError
@@ -81,18 +81,13 @@ def agreement_figures(
     """Return the figures of `run` for ratings already cleaned, of those that `where` (R,) holds."""
     grid = result.rated.grid
     chosen = np.ones(grid.response.size, dtype=np.bool_) if where is None else where
-    random_grid = _random_grid(
-        grid if where is None else chosen_ratings(grid, where=where), rules=rules, is_selected=given.is_selected
-    )
-    random_stages = cleaning_stages(random_grid, rules=rules)
-    if given.is_selected:
-        random_stages = replace(random_stages, all=random_stages.selected)
+    by_chance = _by_chance(result, chosen=chosen, rules=rules, is_selected=given.is_selected)
     figures: Agreement = {attribute: {} for attribute in ATTRIBUTES}
     for index, attribute in enumerate(ATTRIBUTES):
         for stage in STAGES:
             used = _used(result.stages, stage) & chosen[:, None]
             measured = _figures(grid, used, attribute=index, bootstrap=bootstrap)
-            chance = _kappa(random_grid, _used(random_stages, stage), attribute=index)
+            chance = _kappa(by_chance.grid, _used(by_chance.stages, stage) & by_chance.chosen, attribute=index)
             figures[attribute][stage] = {**measured, "random_raters": chance}
         first = figures[attribute]["first_three"] or {}
         order: Order = "list" if given.is_list else result.rated.order
@@ -114,13 +109,34 @@ def _groups(result: CleanResult, given: RatingsFile, *, path: Path, by: Sequence
     return {name: (names == name).to_numpy() for name in names.unique().sort().to_list()}
 
 
-def _random_grid(grid: RatingGrid, *, rules: CleanSettings, is_selected: bool) -> RatingGrid:
-    """Return random raters under the design of `grid`; of selected ratings the published one, 3 then 5, is assumed."""
-    design = design_of(grid, needed=ratings_needed)
-    if is_selected or design.sizes.size == 0:
-        design = Design(np.array([MOST_ANNOTATORS]), is_extended=True)
+@dataclass(frozen=True, slots=True)
+class _ByChance:
+    """Random raters, which of their ratings count at each stage, and which (R, 1) are of the group looked at."""
+
+    grid: RatingGrid
+    stages: Stages
+    chosen: BoolArray
+
+
+def _by_chance(result: CleanResult, *, chosen: BoolArray, rules: CleanSettings, is_selected: bool) -> _ByChance:
+    """Return random raters under the design of the tasks with ratings that are `chosen` (R,).
+
+    Of ratings already selected the published design, three then five, is assumed.
+    """
     rng = np.random.default_rng(_RANDOM_SEED)
-    return random_raters(design, needed=ratings_needed, keep=rules.keep, rng=rng)
+    if is_selected or not chosen.any():
+        grid = random_raters(three_then(MOST_ANNOTATORS), needed=ratings_needed, keep=rules.keep, rng=rng)
+        stages = cleaning_stages(grid, rules=rules)
+        stages = replace(stages, all=stages.selected) if is_selected else stages
+        return _ByChance(grid, stages, np.ones((grid.rows.size, 1), dtype=np.bool_))
+    rated = result.rated.grid
+    task = rated.task[rated.response]
+    is_there = (np.bincount(task[chosen], minlength=rated.num_tasks) > 0)[task]
+    design = design_of(chosen_ratings(rated, where=is_there), needed=ratings_needed)
+    grid = random_raters(design, needed=ratings_needed, keep=rules.keep, rng=rng)
+    places = np.flatnonzero(is_there)[grid.rows]
+    trusted = result.trust.is_trusted[rated.annotator[places]]
+    return _ByChance(grid, cleaning_stages(grid, rules=rules, trusted=trusted), chosen[places][:, None])
 
 
 def _used(stages: Stages, stage: str) -> BoolArray:

@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from crowd_tasks import tasks
@@ -16,7 +17,7 @@ from steersman.pipeline import agreement, annotators, clean, simulate
 from steersman.records import ATTRIBUTES
 from steersman.store.files import read_table, write_jsonl, write_table
 from steersman.store.lineage import read_lineage
-from steersman.tables import EXAMPLES, RATINGS
+from steersman.tables import EXAMPLES, RATINGS, table_from_rows
 
 RULES = CleanSettings.model_validate({})
 UNTRUSTING = CleanSettings.model_validate({"trust": {"enabled": False}})
@@ -61,6 +62,50 @@ def test_two_columns_make_groups_of_their_combinations(ratings_file: Path, tmp_p
     )
     found = agreement.run_by(path, by=("guideline_version", "delivery"), rules=RULES, seed=0, rounds=50)
     assert list(found) == [f"guideline_version={version},delivery={part}" for version in ("1", "none") for part in "ab"]
+
+
+def selected_by_chance(path: Path, rules: CleanSettings, *, by: tuple[str, ...] = ("delivery",)) -> list[float]:
+    groups = agreement.run_by(path, by=by, rules=rules, seed=0, rounds=50).values()
+    figures = [group["helpfulness"]["selected"] for group in groups]
+    return [each["random_raters"] for each in figures if each is not None]  # type: ignore[misc]
+
+
+def five_each(path: Path, **columns: pl.Expr) -> Path:
+    scores = np.random.default_rng(3).integers(0, 5, size=(40, 2, 5)).tolist()
+    rows: list[dict[str, object]] = [
+        {
+            **{"task_id": f"t{task}", "prompt": f"p{task}", "response_id": f"r{task}/{place}", "response": "text"},
+            **{"position": place, "annotator": f"a{number}", **dict.fromkeys(ATTRIBUTES, score)},
+        }
+        for task, responses in enumerate(scores)
+        for place, given in enumerate(responses)
+        for number, score in enumerate(given)
+    ]
+    write_table(path, table_from_rows(rows, table=RATINGS, source="test").with_columns(**columns))
+    return path
+
+
+def test_random_raters_of_a_group_are_selected_among_all_raters_of_a_response(tmp_path: Path) -> None:
+    # three of five annotators are in one group: alone, three would be kept and chance would be 0
+    group = pl.when(pl.col("annotator") < "a3").then(pl.lit("a")).otherwise(pl.lit("b"))
+    path = five_each(tmp_path / "ratings.jsonl", delivery=group)
+    assert all(figure > 0.25 for figure in selected_by_chance(path, UNTRUSTING))
+
+
+def test_random_raters_lack_the_ratings_of_annotators_who_were_removed(tmp_path: Path) -> None:
+    # of gold, two annotators fail every answer and three none: three are left, of whom nobody is outvoted
+    path = five_each(tmp_path / "ratings.jsonl", delivery=pl.lit("a"))
+    gold = read_table(path, table=RATINGS).with_columns(
+        "delivery",
+        pl.concat_str(pl.lit("gold-"), "task_id").alias("task_id"),
+        pl.concat_str(pl.lit("gold-"), "response_id").alias("response_id"),
+        pl.when(pl.col("annotator") < "a3").then(0).otherwise(4).cast(pl.Int64).alias("helpfulness"),
+        gold=pl.lit(value=True),
+    )
+    write_table(path, pl.concat([read_table(path, table=RATINGS), gold]))
+    strict = CleanSettings.model_validate({"trust": {"min_agreement": -1.0, "max_constant": 1.0}})
+    assert selected_by_chance(path, strict)[0] == pytest.approx(0.0, abs=0.02)
+    assert selected_by_chance(path, UNTRUSTING)[0] > 0.25
 
 
 @pytest.mark.parametrize(
