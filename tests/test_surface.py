@@ -15,6 +15,7 @@ import pytest
 
 from steersman.cli.main import cli
 from steersman.config.loading import Settings
+from steersman.config.planning import PlanSettings
 from steersman.config.run import RunSettings, TrainDpoSettings, TrainRewardSettings
 
 # a JSON schema, as pydantic gives it
@@ -25,6 +26,7 @@ CONFIGS: dict[str, type[Settings]] = {
     "steersman run": RunSettings,
     "steersman train reward": TrainRewardSettings,
     "steersman train dpo": TrainDpoSettings,
+    "steersman annotate plan": PlanSettings,
 }
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from tiny_loop import Said, steersman
 
+from steersman.cli.plan_table import plan_text
+from steersman.store.files import write_jsonl
+
 Capture = pytest.CaptureFixture[str]
 QUICK = ("--tasks", 40, "--replicates", 2)
 
@@ -70,6 +73,42 @@ def test_a_folder_is_written_and_shown_again_without_simulating(tmp_path: Path, 
     assert (again.out, "simulated projects" in again.err) == (first.out, False)
     written = json.loads((tmp_path / "plan" / "plan.json").read_text(encoding="utf-8"))
     assert plan(capfd, *QUICK, "--out", tmp_path / "plan", "--json").json == written
+
+
+def test_a_pilot_is_shown_beside_what_was_fitted_to_it(tmp_path: Path, capfd: Capture) -> None:
+    """Three people who lean by -1, 0 and 1 around a truth of 1, 2 or 3, on 60 tasks; complexity is never rated."""
+    rows = [
+        {
+            "task_id": str(task),
+            "prompt": f"prompt {task}",
+            "response_id": f"{task}/{position}",
+            "response": f"response {task} {position}",
+            "position": position,
+            "annotator": f"person {leaning}",
+            **dict.fromkeys(("helpfulness", "correctness", "coherence"), 1 + (task + position) % 3 + leaning),
+            "complexity": None,
+            "verbosity": 2,
+        }
+        for task in range(60)
+        for leaning in (-1, 0, 1)
+        for position in (0, 1)
+    ]
+    write_jsonl(tmp_path / "pilot.jsonl", rows)
+    said = plan(capfd, *QUICK, "--pilot", tmp_path / "pilot.jsonl")
+    assert said.code == 0, said.err
+    table = said.out.split("fitted to the pilot: noise sd")[1].splitlines()
+    shown = {line.split()[0]: line.split()[1:] for line in table[2:7]}
+    # truth and leaning each have the variance 2/3, and leanings of two people the mean product -1/3: kappa, here the
+    # covariance of two ratings over the variance of one, is (2/3 - 1/3) / (2/3 + 2/3)
+    assert (shown["helpfulness"][0], shown["helpfulness"][2]) == ("0.25", "2.00")
+    assert shown["complexity"][::2] == ["-", "-", "-"]
+    assert shown["verbosity"][:3:2] == ["-", "2.00"]
+
+
+def test_without_a_defined_kappa_nothing_is_said_of_power(capfd: Capture) -> None:
+    result = json.loads(plan(capfd, *QUICK, "--json").out)
+    assert "two versions of the guidelines" in plan_text(result)
+    assert "two versions of the guidelines" not in plan_text({**result, "power": {}})
 
 
 @pytest.mark.parametrize(
