@@ -9,6 +9,7 @@ import polars as pl
 from steersman.dataset.grid import BoolArray, FloatArray, IntArray, RatingGrid, level_counts
 from steersman.dataset.reading import RatedTable
 from steersman.records import ATTRIBUTES, NUM_LEVELS
+from steersman.stats.arrays import tallied
 from steersman.stats.raters import rater_figures, rater_tables
 
 _HELPFULNESS = ATTRIBUTES.index("helpfulness")
@@ -20,20 +21,22 @@ def figures_among(rated: RatedTable, *, among: BoolArray) -> pl.DataFrame:
     """Return what depends on the others: those of `among` (P,) count, on both sides.
 
     `responses` is how many responses are shared with others, `agreement` the quadratic kappa with them, mean of the
-    attributes; of each attribute `bias_` is the mean of own less the others' score, in levels, and `spread_` the
-    standard deviation of own scores; `seconds` is the geometric mean of the time taken and `speed_ratio` that over the
-    others' for the same responses.
+    attributes, each of which weighs as many responses as were shared on it; of each attribute `bias_` is the mean of
+    own less the others' score, in levels, and `spread_` the standard deviation of own scores; `seconds` is the
+    geometric mean of the time taken and `speed_ratio` that over the others' for the same responses, of which
+    `timed_responses` have both times.
     """
     met, kappa, bias, spread = _beside_others(rated.grid, among=among)
-    seconds, ratio = _speed(rated.grid, rated.seconds[rated.grid.rows], among=among)
+    seconds, ratio, timed = _speed(rated.grid, rated.seconds[rated.grid.rows], among=among)
     responses = np.where(among, np.fmax.reduce(met, axis=0), np.nan)
     figures = {
         "responses": pl.Series(responses, nan_to_null=True).cast(pl.Int64),
-        "agreement": _known(_mean_of_known(kappa)),
+        "agreement": _known(_mean_of_known(kappa, weights=met)),
         **{f"bias_{name}": _known(bias[index]) for index, name in enumerate(ATTRIBUTES)},
         **{f"spread_{name}": _known(spread[index]) for index, name in enumerate(ATTRIBUTES)},
         "seconds": _known(seconds),
         "speed_ratio": _known(ratio),
+        "timed_responses": timed,
     }
     return pl.DataFrame(figures)
 
@@ -67,11 +70,12 @@ def _shares(parts: IntArray, wholes: IntArray) -> FloatArray:
     return np.where(wholes > 0, parts / np.maximum(wholes, 1), np.nan)
 
 
-def _mean_of_known(values: FloatArray) -> FloatArray:
+def _mean_of_known(values: FloatArray, *, weights: FloatArray) -> FloatArray:
     """Return the mean over the first axis of what is not NaN, NaN where nothing is."""
     known = ~np.isnan(values)
-    number = known.sum(axis=0)
-    return np.where(number > 0, np.where(known, values, 0.0).sum(axis=0) / np.maximum(number, 1), np.nan)
+    weight = np.where(known, weights, 0.0)
+    total = weight.sum(axis=0)
+    return np.where(total > 0, (np.where(known, values, 0.0) * weight).sum(axis=0) / np.maximum(total, 1), np.nan)
 
 
 def _beside_others(grid: RatingGrid, *, among: BoolArray) -> FloatArray:
@@ -88,8 +92,11 @@ def _beside_others(grid: RatingGrid, *, among: BoolArray) -> FloatArray:
     return found
 
 
-def _speed(grid: RatingGrid, seconds: FloatArray, *, among: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """Return each annotator's time, and that over the others' of the same response, geometric means, (P,) each."""
+def _speed(grid: RatingGrid, seconds: FloatArray, *, among: BoolArray) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Return each annotator's time, that over the others' of the same responses, and how many these are, (P,) each.
+
+    Times are geometric means.
+    """
     where = among[grid.annotator] & ~np.isnan(seconds)
     response, person = grid.response[where], grid.annotator[where]
     logs = np.log(np.maximum(seconds[where], _SHORTEST_SECONDS))
@@ -98,7 +105,8 @@ def _speed(grid: RatingGrid, seconds: FloatArray, *, among: BoolArray) -> tuple[
     is_met = number[response] > 1
     others = (total[response] - logs)[is_met] / (number[response][is_met] - 1)
     own = _mean_by(person, logs, people=among.size)
-    return np.exp(own), np.exp(_mean_by(person[is_met], logs[is_met] - others, people=among.size))
+    ratio = _mean_by(person[is_met], logs[is_met] - others, people=among.size)
+    return np.exp(own), np.exp(ratio), np.bincount(person[is_met], minlength=among.size)
 
 
 def _mean_by(person: IntArray, values: FloatArray, *, people: int) -> FloatArray:
@@ -115,8 +123,11 @@ def _commonest(grid: RatingGrid, *, people: int) -> IntArray:
     for index in range(len(ATTRIBUTES)):
         answer = answer * base + np.where(grid.given[:, index], grid.scores[:, index], NUM_LEVELS)
     kinds = base ** len(ATTRIBUTES)
-    cells = np.bincount(grid.annotator * kinds + answer, minlength=people * kinds).astype(np.int64)
-    return np.asarray(cells.reshape(people, kinds).max(axis=1, initial=0))
+    # a table of all answers of all people would need 62 KB for each of them
+    answers, times = tallied([grid.annotator * kinds + answer], bound=people * kinds, num_codes=answer.size)
+    commonest = np.zeros(people, dtype=np.int64)
+    np.maximum.at(commonest, answers // kinds, times)
+    return commonest
 
 
 def _gold(rated: RatedTable, *, key: str, tolerance: int) -> tuple[IntArray, IntArray]:

@@ -65,10 +65,12 @@ def read_ratings_table(ratings: pl.DataFrame, *, is_named: bool = True) -> Rated
     times, order = _times(rows, counts=counts)
     keys = _Keys(response_of_row, annotator_of_row, times)
     grid = _grid(rows, keys, responses=responses, where=counts)
-    _refuse_second_ratings(grid, responses, annotators)
+    gold = _grid(rows, keys, responses=responses, where=is_gold)
+    for each in (grid, gold):
+        _refuse_second_ratings(each, responses, annotators)
     return RatedTable(
         grid=grid,
-        gold=_grid(rows, keys, responses=responses, where=is_gold),
+        gold=gold,
         responses=responses,
         annotators=tuple(annotators.to_list()),
         reasons=reasons,
@@ -231,4 +233,6 @@ def _refuse_second_ratings(grid: RatingGrid, responses: pl.DataFrame, annotators
         for (number, person), count in zip(pairs.tolist(), counts.tolist(), strict=True)
     ]
     if faults:
-        raise DataError(f"{join_faults(faults)}. Keep one rating, or mark the others as surplus.")
+        raise DataError(
+            f"{join_faults(faults)}. Keep one rating; those of no test may be marked as surplus instead."
+        )

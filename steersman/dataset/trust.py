@@ -79,21 +79,21 @@ def _measured(rated: RatedTable, lasting: pl.DataFrame, *, among: BoolArray) -> 
 
 def _failing(figures: pl.DataFrame, *, trusted: BoolArray, rules: TrustSettings) -> dict[int, str]:
     """Return which of the trusted fail, by the first reason that holds and for which there is enough evidence."""
-    shared, answers = _numbers(figures, "responses"), _numbers(figures, "gold_answers")
+    shared, answers, timed = (_numbers(figures, name) for name in ("responses", "gold_answers", "timed_responses"))
     enough = trusted & (shared >= rules.min_responses)
 
     def shrunk(name: str, number: FloatArray) -> FloatArray:
         return _shrunk(_numbers(figures, name), number, trusted=trusted, prior=rules.prior_responses)
 
     # ratios are averaged as logarithms; the crowd's own ratio is 1
-    log_speed = np.log(_numbers(figures, "speed_ratio")) * shared / np.maximum(shared + rules.prior_responses, 1.0)
+    log_speed = np.log(_numbers(figures, "speed_ratio")) * timed / np.maximum(timed + rules.prior_responses, 1.0)
     verdicts = [
         (
             FAILED_GOLD,
             trusted & (answers >= rules.min_gold),
             shrunk("gold_failure_share", answers) > rules.max_gold_failures,
         ),
-        (TOO_FAST, enough, np.exp(log_speed) < rules.min_speed_ratio),
+        (TOO_FAST, trusted & (timed >= rules.min_responses), np.exp(log_speed) < rules.min_speed_ratio),
         (CONSTANT, enough, shrunk("constant_share", shared) > rules.max_constant),
         (LOW_AGREEMENT, enough, shrunk("agreement", shared) < rules.min_agreement),
     ]

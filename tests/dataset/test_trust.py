@@ -1,5 +1,6 @@
 """Who is found untrustworthy among people planted as such, and what shrinkage and rounds change."""
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -18,6 +19,7 @@ from steersman.dataset.trust import (
     Trust,
     judge_annotators,
 )
+from steersman.errors import DataError
 from steersman.records import ATTRIBUTES
 from steersman.tables import RATINGS, table_from_rows
 
@@ -198,3 +200,46 @@ def test_names_and_order_of_rows_change_no_verdict() -> None:
         ("zz" if name == "a" else "aa" if name == "z" else name): why for name, why in reasons(judged(ratings)).items()
     }
     assert reasons(judged(renamed)) == found
+
+
+def test_one_score_too_many_does_not_weigh_as_much_as_sixty() -> None:
+    # verbosity of one response only, on which they are as far apart as can be: a kappa of 0 from a single pair
+    def of_one(number: int, truth: int) -> Scores:
+        return [*[truth] * 4, 0 if number == 0 else None]
+
+    def other(number: int, truth: int) -> Scores:
+        return [*[truth] * 4, 4 if number == 0 else None]
+
+    figures = judged(table({"a": of_one, "b": other}), enabled=False).figures
+    assert figures["agreement"].to_list() == pytest.approx([(4 * 60 * 1.0 + 1 * 0.0) / 241] * 2)
+
+
+def test_one_time_is_too_little_to_be_too_fast() -> None:
+    def seconds(name: str, number: int) -> float | None:
+        return (0.5 if name == "z" else 60.0) if number < 10 or name != "z" else None
+
+    ratings = table({**HONEST, "z": honest}, seconds=seconds)
+    trust = judged(ratings, prior_responses=0)
+    assert trust.figures.filter(annotator="z")["timed_responses"].item() == 10
+    assert trust.is_trusted.all()
+    # with ten of them as evidence, ten and ten of the crowd's make the square root of 1/120
+    assert judged(ratings, prior_responses=10, min_responses=10, min_speed_ratio=0.0913).reasons[-1] == TOO_FAST
+    assert judged(ratings, prior_responses=10, min_responses=10, min_speed_ratio=0.0912).is_trusted.all()
+
+
+def test_a_crowd_of_many_who_rated_little_needs_no_table_of_all_their_answers() -> None:
+    people = {f"annotator-{number:06d}": honest for number in range(20_000)}
+    ratings = table(people, responses=1)
+    tracemalloc.start()
+    figures = judged(ratings, enabled=False).figures
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert figures["constant_share"].to_list() == [1.0] * 20_000
+    # all answers of all people, 6 ** 5 of 8 bytes each, would be 1.2 GB
+    assert most < 20_000 * 6**5
+
+
+def test_gold_answered_twice_is_refused() -> None:
+    gold = gold_rows(table(HONEST), tasks=6)
+    with pytest.raises(DataError, match="annotator 'a' rated response 'r000' of task 't000' 2 times"):
+        judged(pl.concat([gold, gold.head(1)]))
