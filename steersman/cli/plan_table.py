@@ -8,6 +8,8 @@ from steersman.records import ATTRIBUTES
 _WIDTH = 110
 _LABEL, _COLUMN = 34, 24
 _ATTRIBUTE = "helpfulness"
+# below this an amount is shown with one decimal
+_SMALL = 100
 _STAGES = ("first_three", "all", "selected", "final")
 
 Json = Mapping[str, object]
@@ -62,9 +64,9 @@ def _lines(plan: Json) -> list[Line]:
         ("  more than asked, same project", ("against_asked", "pairs_right"), _percent),
         ("pairs tied", ("preference_order", "tied"), _percent),
         ("pairs in the wrong order", ("preference_order", "wrong"), _percent),
-        ("hours of rating", ("hours",), _decimals(0)),
+        ("hours of rating", ("hours",), _amount),
         ("hours per kept task", ("hours_per_kept_task",), _decimals(3)),
-        (f"cost{unit}", ("cost",), _decimals(0)),
+        (f"cost{unit}", ("cost",), _amount),
         (f"cost per kept task{unit}", ("cost_per_kept_task",), _decimals(2)),
     ]
 
@@ -154,6 +156,10 @@ def _number(value: object, write: Callable[[float], str]) -> str:
 def _decimals(number: int) -> Callable[[float], str]:
     # adding 0 takes the sign from a negative zero
     return lambda value: f"{round(value, number) + 0.0:,.{number}f}"
+
+
+def _amount(value: float) -> str:
+    return _decimals(1 if abs(value) < _SMALL else 0)(value)
 
 
 def _percent(value: float) -> str:

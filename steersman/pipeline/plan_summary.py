@@ -123,12 +123,15 @@ def _known(value: float) -> float | None:
 
 
 def power_figures(asked: Measured, *, task_sds: FloatArray, settings: PlanSettings) -> dict[str, PowerFigures]:
-    """Return how exactly kappa of the first ratings is known, by attribute; `task_sds` is (N, A)."""
+    """Return how exactly kappa of the first ratings is known, by attribute; `task_sds` is (N, A).
+
+    Attributes are left out whose kappa is not always defined, or is the same whatever the tasks.
+    """
     kappas = asked.kappa[:, STAGES.index("first_three")]
     return {
         name: _power(kappas[:, index], task_sds[:, index], settings=settings)
         for index, name in enumerate(ATTRIBUTES)
-        if not np.isnan(kappas[:, index]).any()
+        if not np.isnan(kappas[:, index]).any() and task_sds[:, index].any()
     }
 
 

@@ -143,7 +143,7 @@ class PublishedPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlanFigures:
-    """A whole plan; `power` is by attribute, without those of which kappa is not defined."""
+    """A whole plan; `power` is by attribute, without those of which kappa is not defined or does not vary."""
 
     simulated: bool
     assumptions: tuple[str, ...]

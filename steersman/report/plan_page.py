@@ -11,6 +11,7 @@ from steersman.report.plan_data import PLAN_STAGES, DesignFigures, Expected, Pla
 
 _TEMPLATE = "plan.html"
 NOT_DEFINED = "not defined"
+_SMALL_AMOUNT = 100
 ZERO = Expected(0.0, 0.0, 0.0)
 _STAGES = tuple((stage, stage.replace("_", " ")) for stage in PLAN_STAGES)
 
@@ -32,7 +33,7 @@ def render_plan(plan: PlanFigures) -> str:
         .get_template(_TEMPLATE)
         .render(
             plan=plan,
-            asked=next(design for design in plan.designs if design.asked),
+            asked=asked_design(plan),
             rows=design_rows(plan),
             stages=_STAGES,
             power=power,
@@ -44,9 +45,15 @@ def render_plan(plan: PlanFigures) -> str:
     )
 
 
+def asked_design(plan: PlanFigures) -> DesignFigures:
+    """Return the design that was asked for."""
+    return next(design for design in plan.designs if design.asked)
+
+
 def design_rows(plan: PlanFigures) -> list[Row]:
     """Return the lines of the table of designs; costs have lines only where there is a pay."""
     unit = f", {plan.currency}" if plan.currency else ""
+    asked = asked_design(plan)
     of_helpfulness = plan_charts.ATTRIBUTE
     lines: list[tuple[str, Callable[[DesignFigures], Expected | None], int]] = [
         ("Ratings per response", lambda each: each.ratings_per_response, 2),
@@ -62,9 +69,9 @@ def design_rows(plan: PlanFigures) -> list[Row]:
         ("more than asked, same project", lambda each: share(_against("pairs_right")(each)), 1),
         ("Pairs tied, %", lambda each: share(each.preference_order.tied), 1),
         ("Pairs in the wrong order, %", lambda each: share(each.preference_order.wrong), 1),
-        ("Hours of rating", lambda each: each.hours, 0),
+        ("Hours of rating", lambda each: each.hours, amount_digits(asked.hours)),
         ("Hours per kept task", lambda each: each.hours_per_kept_task, 3),
-        (f"Cost{unit}", lambda each: each.cost, 0),
+        (f"Cost{unit}", lambda each: each.cost, amount_digits(asked.cost)),
         (f"Cost per kept task{unit}", lambda each: each.cost_per_kept_task, 2),
     ]
     rows = [Row(what, tuple(figure(each) for each in plan.designs), digits) for what, figure, digits in lines]
@@ -89,7 +96,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        {each.__name__: each for each in (wording.figure, plan_wording.shown, number, mean, ends, share)}
+        {each.__name__: each for each in (wording.figure, plan_wording.shown, amount_digits, number, mean, ends, share)}
     )
     environment.globals.update(steersman_version=__version__)
     return environment
@@ -105,6 +112,11 @@ def ends(expected: Expected | None, digits: int = 0) -> str:
     if expected is None or expected.low == expected.high:
         return ""
     return f"{number(expected.low, digits)} to {number(expected.high, digits)}"
+
+
+def amount_digits(amount: Expected | None) -> int:
+    """Return with how many decimals hours and costs like this one are written: one below 100, else none."""
+    return 1 if amount is not None and amount.mean < _SMALL_AMOUNT else 0
 
 
 def number(value: float | None, digits: int = 0) -> str:

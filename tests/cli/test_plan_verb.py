@@ -34,7 +34,8 @@ def test_people_get_a_line_for_each_figure_and_what_it_rests_on(capfd: Capture) 
     assert {"ratings per response", "kappa, first three", "random raters", "RMSE of a label, levels"} <= figures
     assert {"pairs in the right order", "hours of rating", "cost, NO", "cost per kept task, NO"} <= figures
     (hours,) = [line for line in lines if line.startswith("hours of rating")]
-    assert hours.split()[3:4] == ["6"]
+    # 40 tasks of two responses by three annotators, 90 seconds each
+    assert hours.split()[3:4] == ["6.0"]
     assert any(line.startswith("- Simulated: no person rated anything") for line in lines)
 
 

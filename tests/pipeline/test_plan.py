@@ -145,6 +145,13 @@ def test_power_says_what_the_planned_tasks_can_show() -> None:
     assert needed.new_annotators == tasks_to_see(0.1, task_sd=power.task_sd, power=0.8, crowd_sd=power.crowd_sd)
 
 
+def test_where_agreement_is_complete_nothing_is_said_of_power(tmp_path: Path) -> None:
+    quiet = {"bias_sd": 0.0, "noise_sd": 0.0, "careless_share": 0.0, "spammer_share": 0.0}
+    assert figures(crowd=quiet).power == {}
+    write(settings(crowd=quiet), out=tmp_path / "plan")
+    assert "How many tasks" not in (tmp_path / "plan" / "plan.svg").read_text(encoding="utf-8")
+
+
 def test_more_noise_makes_agreement_and_labels_worse() -> None:
     crowds = ({"noise_sd": noise, "spammer_share": 0.0} for noise in (0.3, 1.2))
     quiet, noisy = (figures(crowd=each, tasks=150, replicates=6).designs[1] for each in crowds)

@@ -162,6 +162,13 @@ def test_numbers_lose_the_sign_of_nothing_and_intervals_of_no_width() -> None:
     assert ends(Expected(0, -0.2, 1234), 1) == f"{MINUS}0.2 to 1,234.0"
 
 
+def test_small_amounts_have_a_decimal() -> None:
+    small = plan(design("always 3", hours=7.25), design("3 -> 5", asked=True, hours=8.25))
+    (row,) = [each for each in design_rows(small) if each.what == "Hours of rating"]
+    assert [mean(each, row.digits) for each in row.cells] == ["7.2", "8.2"]
+    assert '<span class="value">8.2</span>' in render_plan(small)
+
+
 def test_a_small_share_stands_beside_its_bar_and_a_large_one_inside() -> None:
     many_wrong = replace(design("b"), preference_order=PairOrder(around(0.5), around(0.3), around(0.2)))
     texts = re.findall(r">(\d+%)<", str(order_chart([design("a"), many_wrong], name="x")))
