@@ -10,7 +10,7 @@ from steersman.config.cleaning import CleanSettings
 from steersman.dataset.aggregation import aggregate
 from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, chosen_ratings, level_counts
 from steersman.dataset.reading import GOLD, SURPLUS, UNRATED, RatedTable, read_ratings_table
-from steersman.dataset.selection import select_ratings
+from steersman.dataset.selection import check_numbers, select_ratings
 from steersman.dataset.trust import TRUST_REASONS, Trust, judge_annotators
 from steersman.records import ATTRIBUTES, NUM_LEVELS
 from steersman.tables import DISAGREEMENTS, EXAMPLES
@@ -74,13 +74,13 @@ def clean(ratings: pl.DataFrame, *, rules: CleanSettings, is_named: bool = True)
 
     Texts are only compared: the columns `prompt` and `response` may hold hashes. `is_named` false says that places in
     lists stand in for annotators, of whom nothing is then judged. A task goes as a whole, for the first of
-    TASK_REASONS that holds. Raises DataError as `read_ratings_table` does.
+    TASK_REASONS that holds. Raises DataError as `read_ratings_table` and `check_numbers` do.
     """
     rated = read_ratings_table(ratings, is_named=is_named)
     trust = judge_annotators(rated, rules=rules.trust)
-    stages = cleaning_stages(
-        rated.grid, rules=rules, trusted=trust.is_trusted[rated.grid.annotator], reliability=trust.reliability
-    )
+    trusted = trust.is_trusted[rated.grid.annotator]
+    check_numbers(chosen_ratings(rated.grid, where=trusted), responses=rated.responses, keep=rules.keep)
+    stages = cleaning_stages(rated.grid, rules=rules, trusted=trusted, reliability=trust.reliability)
     task_reasons = _with_gold(stages.task_reasons, rated)
     reasons = _rating_reasons(rated, trust, stages, task_reasons)
     return CleanResult(
@@ -186,7 +186,8 @@ def _rating_reasons(rated: RatedTable, trust: Trust, stages: Stages, task_reason
     of_task = np.array([kept if reason is None else code[reason] for reason in task_reasons], dtype=np.int8)
     of_person = np.array([kept if reason is None else code[reason] for reason in trust.reasons], dtype=np.int8)
     codes = rated.reasons.cast(_REASON_TYPE).to_physical().cast(pl.Int8).fill_null(kept).to_numpy().copy()
-    found = np.where(stages.selected.any(axis=1), of_task[grid.task[grid.response]], code[OUTVOTED])
+    is_selected = (stages.selected & grid.given).any(axis=1)
+    found = np.where(is_selected, of_task[grid.task[grid.response]], code[OUTVOTED])
     untrusted = of_person[grid.annotator]
     codes[grid.rows] = np.where(untrusted == kept, found, untrusted)
     return _enum(codes)

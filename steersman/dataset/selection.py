@@ -14,10 +14,11 @@ from math import comb
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from steersman.config.cleaning import CleanSettings, Criterion
 from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, ScoreArray
-from steersman.errors import DataError
+from steersman.errors import DataError, join_faults
 from steersman.records import ATTRIBUTES
 
 MAX_COMBINATIONS = 200_000
@@ -46,6 +47,26 @@ def select_ratings(grid: RatingGrid, *, rules: CleanSettings, reliability: IntAr
             best = _best(block, members=members, chosen=chosen, criterion=rules.criterion)
             kept[places[:, :, None], columns] = is_member[best].T[:, :, None]
     return kept
+
+
+def check_numbers(grid: RatingGrid, *, responses: pl.DataFrame, keep: int) -> None:
+    """Raise DataError that names each response with so many ratings that `select_ratings` would refuse it.
+
+    `responses` (S,) has task_id and response_id.
+    """
+    sizes = np.bincount(grid.response, minlength=grid.task.size)
+    refused = [size for size in np.unique(sizes).tolist() if comb(size, keep) > MAX_COMBINATIONS]
+    rows = np.flatnonzero(np.isin(sizes, refused))
+    faults = [
+        f"response '{response}' of task '{task}' has {size} ratings, {comb(size, keep)} ways to keep {keep}"
+        for (task, response), size in zip(
+            responses.select("task_id", "response_id")[rows].rows(), sizes[rows].tolist(), strict=True
+        )
+    ]
+    if faults:
+        raise DataError(
+            f"{join_faults(faults)}. Mark some as surplus so that at most {MAX_COMBINATIONS} ways are left."
+        )
 
 
 def _selections(rules: CleanSettings) -> list[tuple[list[int], list[int]]]:

@@ -14,7 +14,7 @@ from steersman.dataset.chance import design_of, random_raters, three_then
 from steersman.dataset.cleaning import CleanResult, Stages, clean, cleaning_stages
 from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, chosen_ratings, level_counts
 from steersman.errors import ConfigError
-from steersman.pipeline.ratings_file import GROUPS, RatingsFile, open_ratings
+from steersman.pipeline.ratings_file import GROUPS, RatingsFile, named_in_faults, open_ratings
 from steersman.records import ATTRIBUTES
 from steersman.stats.coefficients import (
     fleiss_kappa,
@@ -48,7 +48,7 @@ def run(path: Path, *, rules: CleanSettings, seed: int, rounds: int) -> Agreemen
 
     `rounds` bootstrap resamples of tasks give the intervals. Raises DataError for a file that cannot be read.
     """
-    given, result = _cleaned(path, rules=rules)
+    given, result = read_and_clean(path, rules=rules)
     return agreement_figures(result, given=given, rules=rules, bootstrap=Bootstrap(seed, rounds))
 
 
@@ -58,16 +58,18 @@ def run_by(path: Path, *, by: Sequence[str], rules: CleanSettings, seed: int, ro
     Columns are those of GROUPS, keys such as "guideline_version=2,delivery=none"; none stands for no value. All ratings
     are cleaned together. Raises ConfigError for `by` where it says nothing.
     """
-    given, result = _cleaned(path, rules=rules)
+    given, result = read_and_clean(path, rules=rules)
     return {
         name: agreement_figures(result, given=given, rules=rules, bootstrap=Bootstrap(seed, rounds), where=where)
         for name, where in _groups(result, given, path=path, by=by).items()
     }
 
 
-def _cleaned(path: Path, *, rules: CleanSettings) -> tuple[RatingsFile, CleanResult]:
+def read_and_clean(path: Path, *, rules: CleanSettings) -> tuple[RatingsFile, CleanResult]:
+    """Return the ratings in `path` and what cleaning makes of them; raises DataError that names what is wrong."""
     given = open_ratings(path, keep=rules.keep)
-    return given, clean(given.ratings, rules=rules, is_named=not given.is_list)
+    with named_in_faults(path):
+        return given, clean(given.ratings, rules=rules, is_named=not given.is_list)
 
 
 def agreement_figures(

@@ -10,7 +10,7 @@ from steersman.dataset.grid import RatingGrid
 from steersman.dataset.reading import RatedTable, read_ratings_table
 from steersman.dataset.trust import judge_annotators
 from steersman.errors import DataError
-from steersman.pipeline.ratings_file import open_ratings
+from steersman.pipeline.ratings_file import named_in_faults, open_ratings
 from steersman.records import ATTRIBUTES, NUM_LEVELS
 from steersman.stats.pairs import PairAgreement, pair_agreement, pair_tables
 
@@ -28,7 +28,8 @@ def run(path: Path, *, rules: CleanSettings, min_overlap: int) -> dict[str, obje
     given = open_ratings(path, keep=rules.keep)
     if given.is_list:
         raise DataError(f"{path}: lists of scores do not say who gave them; give a table with one row per rating")
-    rated = read_ratings_table(given.ratings)
+    with named_in_faults(path):
+        rated = read_ratings_table(given.ratings)
     found = {name: _agreement(rated.grid, index, min_overlap=min_overlap) for index, name in enumerate(ATTRIBUTES)}
     return {
         "annotators": judge_annotators(rated, rules=rules.trust).figures.to_dicts(),

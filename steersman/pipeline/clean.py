@@ -11,10 +11,9 @@ from time import monotonic
 from steersman.config.cleaning import CleanSettings
 from steersman.config.loading import dump_settings
 from steersman.dataset.card import card_text
-from steersman.dataset.cleaning import clean
 from steersman.dataset.statistics import statistics
 from steersman.errors import DataError, RunError
-from steersman.pipeline.agreement import Bootstrap, agreement_figures
+from steersman.pipeline.agreement import Bootstrap, agreement_figures, read_and_clean
 from steersman.pipeline.dataset_card import Origin, annotators_removed, card_facts
 from steersman.pipeline.dataset_folder import (
     ANNOTATORS_FILE,
@@ -24,7 +23,7 @@ from steersman.pipeline.dataset_folder import (
     write_tables,
 )
 from steersman.pipeline.preferences import PREFERENCE_DECISIONS_FILE, PREFERENCES_FILE, open_preferences
-from steersman.pipeline.ratings_file import RatingsFile, open_ratings
+from steersman.pipeline.ratings_file import RatingsFile
 from steersman.pipeline.stage import Product
 from steersman.store.disk import LOCK_FILE
 from steersman.store.files import (
@@ -101,10 +100,12 @@ def fill(folder: Path, path: Path, *, rules: CleanSettings, seed: int, name: str
 
 
 def _clean(path: Path, *, rules: CleanSettings, preferences: Path | None = None) -> Cleaned:
-    given = open_ratings(path, keep=rules.keep)
-    result = clean(given.ratings, rules=rules, is_named=not given.is_list)
+    given, result = read_and_clean(path, rules=rules)
     if result.tasks_out == 0:
-        raise DataError(f"{path}: no task is left after cleaning ({_words(result.dropped)}); see docs/cleaning.md")
+        raise DataError(
+            f"{path}: no task is left after cleaning ({_words(result.dropped)}); of the ratings,"
+            f" {_words(result.ratings_left_out)}; see docs/cleaning.md"
+        )
     if preferences is None:
         return Cleaned(given, result)
     return Cleaned(given, result, open_preferences(preferences, result=result, rules=rules.preferences))

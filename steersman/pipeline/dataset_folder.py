@@ -53,24 +53,27 @@ def write_tables(folder: Path, cleaned: Cleaned, *, rules: CleanSettings, seed: 
         rng=np.random.default_rng(seed),
     )
     rows = _rows(result, split)
-    measured, compared = [], []
+    compared = []
     with ExitStack() as files:
         writers = {
             name: files.enter_context(open_table(folder / f"{name}.jsonl.gz"))
             for name in (TRAIN, VALIDATION)
             if (rows["split"] == name).any()
         }
+        # by split, so that sums of their numbers do not depend on where the parts begin
+        measured: dict[str, list[pl.DataFrame]] = {name: [] for name in writers}
         disagreements = files.enter_context(open_table(folder / DISAGREEMENTS_FILE))
         for part in _with_texts(rows, given):
             disagreements.write(part.select(list(DISAGREEMENTS.columns)))
-            measured += [measure(examples) for examples in _write_examples(part, writers)]
+            for name, examples in _write_examples(part, writers):
+                measured[name].append(measure(examples))
             compared += [] if preferences is None else [_compared(part, preferences)]
     write_table(folder / DECISIONS_FILE, result.decisions.with_columns(pl.col("reason").cast(pl.String)))
     if result.rated.is_named:
         write_table(folder / ANNOTATORS_FILE, result.trust.figures)
     if preferences is not None:
         write_preferences(folder, preferences, parts=compared)
-    return WrittenDataset(pl.concat(measured), split)
+    return WrittenDataset(pl.concat([pl.concat(parts) for parts in measured.values()]), split)
 
 
 def _prompts(result: CleanResult, given: RatingsFile) -> pl.Series:
@@ -98,12 +101,12 @@ def _with_texts(rows: pl.DataFrame, given: RatingsFile) -> Iterator[pl.DataFrame
         start += texts.height
 
 
-def _write_examples(part: pl.DataFrame, writers: Mapping[str, TableWriter]) -> Iterator[pl.DataFrame]:
+def _write_examples(part: pl.DataFrame, writers: Mapping[str, TableWriter]) -> Iterator[tuple[str, pl.DataFrame]]:
     labels = [pl.col(_LABEL + name).alias(name) for name in ATTRIBUTES]
     for name, writer in writers.items():
         examples = part.filter(pl.col("split") == name).select("prompt", "response", *labels)
         writer.write(examples.select(list(EXAMPLES.columns)))
-        yield examples
+        yield name, examples
 
 
 def _compared(part: pl.DataFrame, preferences: CleanedPreferences) -> pl.DataFrame:

@@ -16,27 +16,35 @@ from steersman.tables import PREFERENCE_RATINGS
 
 PREFERENCES_FILE = "preference/preference.jsonl.gz"
 PREFERENCE_DECISIONS_FILE = "preference/decisions.jsonl"
+NOT_IN_DATASET = "not_in_dataset"
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedPreferences:
-    """Preferences of the tasks that are left in the dataset; `elsewhere` counts the tasks that are not."""
+    """Preferences of the tasks that are left in the dataset; `elsewhere` are those of other tasks, left out."""
 
     ratings: pl.DataFrame
     result: PreferenceResult
-    elsewhere: int
+    elsewhere: pl.DataFrame
 
     @property
     def counts(self) -> dict[str, object]:
-        """What `steersman clean --json` prints of them; tasks in = tasks out + dropped + tasks elsewhere."""
-        result = self.result
+        """What `steersman clean --json` prints of them; tasks in = tasks out + dropped, and the same for ratings."""
+        result, tasks, ratings = self.result, self.elsewhere["task_id"].n_unique(), self.elsewhere.height
         return {
-            "tasks_in": result.tasks_in + self.elsewhere,
+            "tasks_in": result.tasks_in + tasks,
             "tasks_out": result.tasks_out,
-            "dropped": {**result.dropped, **({"not_in_dataset": self.elsewhere} if self.elsewhere else {})},
+            "dropped": {**result.dropped, **({NOT_IN_DATASET: tasks} if tasks else {})},
+            "ratings_in": result.ratings_in + ratings,
             "ratings_kept": result.ratings_kept,
-            "ratings_left_out": result.ratings_left_out,
+            "ratings_left_out": {**result.ratings_left_out, **({NOT_IN_DATASET: ratings} if ratings else {})},
         }
+
+    @property
+    def decisions(self) -> pl.DataFrame:
+        """What became of every rating: task_id, annotator, kept, reason; those of tasks elsewhere come last."""
+        others = self.elsewhere.select("task_id", "annotator", kept=pl.lit(value=False), reason=pl.lit(NOT_IN_DATASET))
+        return pl.concat([self.result.decisions.with_columns(pl.col("reason").cast(pl.String)), others])
 
 
 def open_preferences(path: Path, *, result: CleanResult, rules: PreferenceRules) -> CleanedPreferences:
@@ -46,7 +54,8 @@ def open_preferences(path: Path, *, result: CleanResult, rules: PreferenceRules)
     """
     given = read_table(path, table=PREFERENCE_RATINGS)
     left = result.rated.responses.join(result.labels.select("row"), on="row", how="semi")["task_id"].unique()
-    ratings = given.filter(pl.col("task_id").is_in(left.implode()))
+    is_left = given["task_id"].is_in(left.implode())
+    ratings = given.filter(is_left)
     if ratings.is_empty():
         raise DataError(
             f"{path}: no task_id is one of the dataset's; give preferences of the same tasks as the ratings"
@@ -55,8 +64,7 @@ def open_preferences(path: Path, *, result: CleanResult, rules: PreferenceRules)
         cleaned = clean_preferences(ratings, rules=rules)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    elsewhere = given["task_id"].n_unique() - ratings["task_id"].n_unique()
-    return CleanedPreferences(ratings, cleaned, elsewhere)
+    return CleanedPreferences(ratings, cleaned, given.filter(~is_left))
 
 
 def write_preferences(folder: Path, preferences: CleanedPreferences, *, parts: Sequence[pl.DataFrame]) -> None:
@@ -72,5 +80,4 @@ def write_preferences(folder: Path, preferences: CleanedPreferences, *, parts: S
     )
     rows = preference_rows(preferences.result, ratings=preferences.ratings, texts=texts)
     write_table(folder / PREFERENCES_FILE, rows)
-    decisions = preferences.result.decisions.with_columns(pl.col("reason").cast(pl.String))
-    write_table(folder / PREFERENCE_DECISIONS_FILE, decisions)
+    write_table(folder / PREFERENCE_DECISIONS_FILE, preferences.decisions)

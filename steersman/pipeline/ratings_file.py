@@ -5,6 +5,7 @@ texts of the rows that are left are read in a second pass, in the order the data
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,18 +42,27 @@ class RatingsFile:
 def open_ratings(path: Path, *, keep: int) -> RatingsFile:
     """Return the ratings in `path`, one row per rating or HelpSteer2's lists, told apart by the first row.
 
-    Raises DataError that names every faulty row, also those whose time cannot be read.
+    Raises DataError that names every faulty row, also those whose time cannot be read. `texts()` raises it when the
+    file is not the same any more.
     """
     first = first_row(path)
     if isinstance(first.get("helpfulness"), list):
         return _open_lists(path, keep=keep, ignored=_unknown(first, table=DISAGREEMENTS))
     ratings = pl.concat([_narrow(chunk) for chunk in iter_table(path, table=RATINGS, columns=_COLUMNS)])
-    try:
+    with named_in_faults(path):
         check_times(ratings)
+    ignored = _unknown(first, table=RATINGS)
+    hashes = ratings.select(_TEXTS)
+    return RatingsFile(ratings, lambda: _texts(path, hashes), is_list=False, is_selected=False, ignored=ignored)
+
+
+@contextmanager
+def named_in_faults(path: Path) -> Iterator[None]:
+    """Name the file in whatever is found wrong with its ratings."""
+    try:
+        yield
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    ignored = _unknown(first, table=RATINGS)
-    return RatingsFile(ratings, lambda: _texts(path), is_list=False, is_selected=False, ignored=ignored)
 
 
 def _unknown(row: Mapping[str, object], *, table: Table) -> tuple[str, ...]:
@@ -61,7 +71,8 @@ def _unknown(row: Mapping[str, object], *, table: Table) -> tuple[str, ...]:
 
 def _open_lists(path: Path, *, keep: int, ignored: tuple[str, ...]) -> RatingsFile:
     lists = read_table(path, table=DISAGREEMENTS)
-    ratings = ratings_from_disagreements(lists, keep=keep)
+    with named_in_faults(path):
+        ratings = ratings_from_disagreements(lists, keep=keep)
     whole = ratings.select(_TEXTS).with_row_index("row")
     return RatingsFile(
         _narrow(ratings.select(_COLUMNS)),
@@ -76,8 +87,10 @@ def _narrow(chunk: pl.DataFrame) -> pl.DataFrame:
     return chunk.with_columns(pl.col(_TEXTS).hash(), pl.col("seconds").cast(pl.Float32))
 
 
-def _texts(path: Path) -> Iterator[pl.DataFrame]:
+def _texts(path: Path, hashes: pl.DataFrame) -> Iterator[pl.DataFrame]:
     start = 0
     for chunk in iter_table(path, table=RATINGS, columns=_TEXTS):
+        if not chunk.select(pl.col(_TEXTS).hash()).equals(hashes[start : start + chunk.height]):
+            raise DataError(f"{path}: changed while it was read; start again when nobody writes to it")
         yield chunk.with_row_index("row", offset=start)
         start += chunk.height

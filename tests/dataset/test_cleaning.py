@@ -152,6 +152,23 @@ def test_a_missing_score_is_kept_only_when_nothing_complete_is_left() -> None:
     assert kept == ["annotator-1", "annotator-2", "annotator-4"]
 
 
+def test_a_rating_without_any_of_the_scores_that_are_used_is_not_kept() -> None:
+    # only annotators 0 and 1 rated helpfulness, so it needs a third whose score there is not given
+    rows = [rating("a", 1, f"annotator-{number}", 2) for number in range(3)]
+    rows += [rating("a", 0, f"annotator-{number}", 2) for number in range(2)]
+    rows += [rating("a", 0, f"annotator-{number}", [None, 2, 2, 2, 2]) for number in (2, 3)]
+    rows += [rating("a", 0, "annotator-4", [None, 4, 4, 4, 4])]
+    decided = cleaned(rows, select_on="each").decisions.filter(pl.col("response_id") == "a/0")
+    assert decided["kept"].to_list() == (decided["kept_on"].list.len() > 0).to_list()
+    assert decided["reason"].to_list() == [None, None, None, "outvoted", "outvoted"]
+
+
+def test_a_response_with_too_many_ratings_to_choose_among_is_named() -> None:
+    # 110 ratings hold 110 * 109 * 108 / 6 = 215,820 trios
+    with pytest.raises(DataError, match="response 'a/1' of task 'a' has 110 ratings, 215820 ways to keep 3"):
+        cleaned(task("a", [1, 1, 1], [2] * 110))
+
+
 def test_an_annotator_who_rated_a_response_twice_is_refused() -> None:
     with pytest.raises(DataError, match="annotator-0' rated response 'a/0' of task 'a' 2 times"):
         cleaned([*task("a", [1, 1], [2, 2]), rating("a", 0, "annotator-0", 3)])

@@ -161,9 +161,13 @@ def test_preferences_of_tasks_that_are_left_lie_beside_the_dataset(ratings_file:
         "tasks_in": 2,
         "tasks_out": 1,
         "dropped": {"not_in_dataset": 1},
+        "ratings_in": 7,
         "ratings_kept": 3,
-        "ratings_left_out": {"outvoted": 1},
+        "ratings_left_out": {"outvoted": 1, "not_in_dataset": 3},
     }
+    decided = (tmp_path / "clean" / "preference" / "decisions.jsonl").read_text(encoding="utf-8").splitlines()
+    reasons = [json.loads(line)["reason"] for line in decided]
+    assert reasons == [None, None, None, "outvoted", *["not_in_dataset"] * 3]
     assert result["tasks_out"] == plain["tasks_out"]
     written = gzip.decompress((tmp_path / "clean" / "preference" / "preference.jsonl.gz").read_bytes())
     row = json.loads(written)
