@@ -13,14 +13,15 @@ from steersman.store.reading import why_unreadable
 from steersman.tables import Faults, Table, conformed, frame_faults, joined, raise_if_any
 
 _BATCH_ROWS = 1 << 15
+_ROW_GROUP_BYTES = 1 << 25
 _SYSTEM_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def iter_parquet(path: Path, *, table: Table) -> Iterator[pl.DataFrame]:
     """Yield the rows of a Parquet file in order as checked frames with the columns of `table`; no others are read.
 
-    Raises DataError that lists every faulty row of the file, counted from 1; once there is one, no more frames are
-    given.
+    Memory is that of some row groups of the file. Raises DataError that lists every faulty row, counted from 1; once
+    there is one, no more frames are given.
     """
     faults = Faults()
     num_rows = 0
@@ -42,9 +43,13 @@ def parquet_first_row(path: Path) -> dict[str, object]:
 
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Write a frame to `path`; raises OSError, with its number, where the system refuses."""
+    """Write a frame to `path` in row groups of some megabytes, so that no reader must hold more of it at once.
+
+    Raises OSError, with its number, where the system refuses.
+    """
+    num_groups = 1 + int(frame.estimated_size()) // _ROW_GROUP_BYTES
     try:
-        frame.write_parquet(path)
+        frame.write_parquet(path, row_group_size=1 + frame.height // num_groups)
     except (OSError, pl.exceptions.ComputeError) as error:
         # Polars tells of a full disk by an error of its own
         number = _SYSTEM_ERROR.search(str(error))

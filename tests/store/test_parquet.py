@@ -1,5 +1,6 @@
 """Parquet files come in batches whose rows are counted on, and only in the columns asked for."""
 
+import importlib
 from pathlib import Path
 
 import polars as pl
@@ -85,6 +86,17 @@ def test_damage_inside_a_file_is_the_users_to_mend(tmp_path: Path) -> None:
     data[30:60] = b"\xff" * 30
     path.write_bytes(data)
     assert "a.parquet: not a Parquet file" in given_frames(path)[1]
+
+
+def test_a_large_frame_is_written_in_row_groups_of_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight bytes a row: groups of at most 80 bytes hold ten rows."""
+    monkeypatch.setattr(parquet, "_ROW_GROUP_BYTES", 80)
+    write_parquet(tmp_path / "a.parquet", pl.DataFrame({"score": list(range(95))}, schema={"score": pl.Int64}))
+    # pyarrow brings no types
+    groups = importlib.import_module("pyarrow.parquet").ParquetFile(tmp_path / "a.parquet").metadata
+    assert [groups.row_group(place).num_rows for place in range(groups.num_row_groups)] == [10] * 9 + [5]
 
 
 def test_a_frame_that_parquet_cannot_hold_is_a_fault_of_ours(tmp_path: Path) -> None:
