@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from steersman.cli.options import PATH, as_json_option, emit, out_option, seed_option
-from steersman.cli.tables import agreement_text, annotators_text, clean_text
+from steersman.cli.options import PATH, as_json_option, emit, out_option, say, seed_option
+from steersman.cli.tables import agreement_text, annotators_text, clean_text, replay_text
 
 if TYPE_CHECKING:
     from steersman.config.cleaning import CleanSettings
@@ -105,8 +105,13 @@ def agreement(ratings: Path, seed: int, rounds: int, as_json: bool, **options: o
         result = pipeline.run(ratings, rules=rules, seed=seed, rounds=rounds)
         emit(result, as_json=as_json, text=agreement_text(result))
         return
-    groups = pipeline.run_by(ratings, by=tuple(str(by).split(",")), rules=rules, seed=seed, rounds=rounds)
+    groups = pipeline.run_by(ratings, by=_columns(str(by)), rules=rules, seed=seed, rounds=rounds)
     emit(groups, as_json=as_json, text="\n\n".join(f"{name}\n{agreement_text(each)}" for name, each in groups.items()))
+
+
+def _columns(names: str) -> tuple[str, ...]:
+    """Return the columns that `names` lists, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in names.split(",")))
 
 
 @click.command()
@@ -148,4 +153,7 @@ def clean(out: Path, seed: int, as_json: bool, **options: object) -> None:
     from steersman.pipeline import replay as replaying
 
     found = replaying.run(str(replay), out=out, rules=rules)
-    emit(found, as_json=as_json, text=f"The comparison is in {out / replaying.PAGE_FILE}")
+    notes = found["notes"]
+    for note in notes if isinstance(notes, list) else ():
+        say(f"note: {note}")
+    emit(found, as_json=as_json, text=replay_text(found, page=out / replaying.PAGE_FILE))

@@ -3,6 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+_ORDERS = {
+    "time": "the first three ratings of a response by created_at",
+    "rows": "the first three ratings of a response by their place in the file, for want of times",
+    "list": "the first three of each list",
+    "selected": "the lists hold ratings that were selected already",
+}
+
 
 def agreement_text(result: Mapping[str, Mapping[str, Mapping[str, object] | None]]) -> str:
     """Return agreement figures as a table: one line per attribute and stage."""
@@ -13,6 +20,7 @@ def agreement_text(result: Mapping[str, Mapping[str, Mapping[str, object] | None
     for attribute, stages in result.items():
         for stage, figures in stages.items():
             lines.append(f"{attribute:<13}{stage:<13}{_figures_text(figures)}")
+    lines.append(f"first_three: {_order_text(result)}")
     lines.append("random: what uniformly random raters reach under the same design and selection")
     lines.append(
         "published for HelpSteer2: helpfulness 0.465 at first, 0.706 selected, 0.791 final; other raters and rules"
@@ -33,9 +41,20 @@ def annotators_text(result: Mapping[str, object]) -> str:
         "kappa: with the others, mean of the attributes; bias and spread: of helpfulness; speed: time over the others'"
     )
     for attribute, figures in summary.items() if isinstance(summary, Mapping) else ():
-        mean = figures.get("mean_kappa") if isinstance(figures, Mapping) else None
-        lines.append(f"two annotators, {attribute}: mean kappa {_number(mean)}")
+        if isinstance(figures, Mapping):
+            lines.append(f"two annotators, {attribute}: {_pairs_text(figures, found=_num_kappas(result, attribute))}")
     return "\n".join(lines)
+
+
+def _num_kappas(result: Mapping[str, object], attribute: str) -> int:
+    pairs = result["pairs"]
+    rows = [row for row in pairs if isinstance(row, Mapping)] if isinstance(pairs, list) else []
+    return sum(row.get(attribute) is not None for row in rows)
+
+
+def _pairs_text(figures: Mapping[str, object], *, found: int) -> str:
+    text = f"mean kappa {_number(figures['mean_kappa'])}, {found} pairs; {figures['too_few']} share too few responses"
+    return text if figures["undefined"] == 0 else f"{text}; {figures['undefined']} undefined"
 
 
 def _least_agreeing(row: Mapping[str, object]) -> float:
@@ -60,10 +79,34 @@ def clean_text(result: Mapping[str, object], *, out: Path) -> str:
     lines += _reasons("tasks dropped", result.get("dropped"))
     lines += _reasons("ratings left out", result.get("ratings_left_out"))
     lines += _reasons("annotators not trusted", result.get("annotators_removed"))
+    lines += _preferences_text(result.get("preferences"))
     ignored = result.get("ignored_columns")
     if isinstance(ignored, list) and ignored:
         lines.append(f"columns of the ratings that are ignored: {', '.join(map(str, ignored))}")
     return "\n".join(lines)
+
+
+def _preferences_text(counts: object) -> list[str]:
+    if not isinstance(counts, Mapping):
+        return []
+    lines = [f"{counts['tasks_out']} of {counts['tasks_in']} tasks with preferences kept"]
+    lines += _reasons("their tasks dropped", counts["dropped"])
+    return lines + _reasons("strengths left out", counts["ratings_left_out"])
+
+
+def replay_text(result: Mapping[str, object], *, page: Path) -> str:
+    """Return how many released labels ours are identical with, by attribute, and where the whole comparison is."""
+    labels = result["labels"]
+    lines = [
+        f"{attribute}: {match['identical']} of {match['rows']} released labels met"
+        for attribute, match in (labels.items() if isinstance(labels, Mapping) else ())
+    ]
+    return "\n".join([*lines, f"The comparison is in {page}"])
+
+
+def _order_text(result: Mapping[str, Mapping[str, Mapping[str, object] | None]]) -> str:
+    figures = next(iter(result.values()))["first_three"]
+    return _ORDERS["selected" if figures is None else str(figures["order"])]
 
 
 def _reasons(what: str, counts: object) -> list[str]:
