@@ -117,17 +117,22 @@ def rater_figures(tables: RaterTables, *, weights: Weights) -> list[RaterFigures
     spreads = level_spreads(own)
     places = np.arange(own.shape[1])
     gaps = (against * (places[:, None] - places[None, :])).sum(axis=(1, 2))
+    ratings, biases = own.sum(axis=1), gaps / np.maximum(met, 1)
+    columns = (tables.raters, ratings, met, kappas, biases, spreads, own.max(axis=1) / ratings)
     return [
         RaterFigures(
-            rater=int(rater),
-            ratings=int(own[row].sum()),
-            units_met=int(met[row]),
-            agreement=_agreement(float(kappas[row]), units_met=int(met[row])),
-            bias=float(gaps[row] / met[row]) if met[row] else None,
-            spread=float(spreads[row]),
-            commonest_share=float(own[row].max() / own[row].sum()),
+            rater=rater,
+            ratings=number,
+            units_met=units_met,
+            agreement=_agreement(kappa, units_met=units_met),
+            bias=bias if units_met else None,
+            spread=spread,
+            commonest_share=share,
         )
-        for row, rater in enumerate(tables.raters)
+        # lists: to take single numbers out of arrays is slow, and there may be a million raters
+        for rater, number, units_met, kappa, bias, spread, share in zip(
+            *(each.tolist() for each in columns), strict=True
+        )
     ]
 
 
@@ -140,6 +145,6 @@ def level_spreads(totals: IntArray) -> FloatArray:
 
 
 def _agreement(kappa: float, *, units_met: int) -> Coefficient:
-    if not np.isnan(kappa):
+    if not math.isnan(kappa):
         return Coefficient(kappa)
     return Coefficient(None, ONE_LEVEL if units_met else NO_PAIR)
