@@ -28,16 +28,21 @@ _HELPFULNESS = ATTRIBUTES.index("helpfulness")
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Ratings whose places random raters take, and whether tasks got more than three because those differed."""
+    """Ratings whose places random raters take.
+
+    `disputes` (T,), where tasks got more than three ratings because those differed, says on which responses of a task
+    the first three did: 1 for its first, 2 for its second, 3 for both, 0 for neither, and -1 where nobody looked. It is
+    None where numbers of ratings do not depend on scores.
+    """
 
     grid: RatingGrid
-    is_extended: bool
+    disputes: IntArray | None
 
 
 def three_then(most: int) -> Design:
     """Return the design in which both responses of a task get three ratings, and `most` once the three differ."""
     scores = np.zeros((2, RESPONSES_PER_TASK, most, len(ATTRIBUTES)), dtype=np.int8)
-    return Design(grid_from_array(scores, raters=np.array([FIRST_RATINGS, most])), is_extended=True)
+    return Design(grid_from_array(scores, raters=np.array([FIRST_RATINGS, most])), disputes=np.array([0, 3]))
 
 
 def design_of(grid: RatingGrid, *, needed: Needed) -> Design:
@@ -47,34 +52,36 @@ def design_of(grid: RatingGrid, *, needed: Needed) -> Design:
     others do not; otherwise the numbers of raters are taken as they are, whatever the ratings.
     """
     most = _most_ratings(grid)
-    looked_at = np.flatnonzero(most > 0)[:_TASKS_LOOKED_AT]
-    firsts = _first_helpfulness(_rated_again(grid, looked_at))
-    is_disputed = np.array([needed(ratings) > FIRST_RATINGS for ratings in firsts], dtype=np.bool_)
-    is_long = most[looked_at] > FIRST_RATINGS
+    rated = np.flatnonzero(most > 0)
+    # of many tasks some, from all over: rules change while data is collected
+    looked_at = rated[:: 1 + rated.size // _TASKS_LOOKED_AT]
+    found = _disputes(_first_helpfulness(_rated_again(grid, looked_at)), needed=needed)
+    is_disputed, is_long = found > 0, most[looked_at] > FIRST_RATINGS
     is_extended = (
         bool(is_disputed.any() and not is_disputed.all())
         and float(is_long[is_disputed].mean()) >= 0.5
         and float(is_long[~is_disputed].mean()) <= 0.5
     )
-    return Design(grid, is_extended)
+    if not is_extended:
+        return Design(grid, None)
+    disputes = np.full(grid.num_tasks, -1, dtype=np.int64)
+    disputes[looked_at] = found
+    return Design(grid, disputes)
 
 
 def random_raters(design: Design, *, needed: Needed, keep: int, rng: np.random.Generator) -> RatingGrid:
     """Return ratings drawn uniformly, each attribute for itself, of enough tasks to settle the second decimal.
 
     `rows` is the place in the grid of the design of the rating whose place a random one takes. Where raters are added
-    on dispute, a task whose first three random ratings differ is one of those with more than three. The design has at
-    least one rating.
+    on dispute, random ratings take the places of a task that was disputed on the same responses as they are. The design
+    has at least one rating.
     """
-    most = _most_ratings(design.grid)
     number = _num_tasks(design.grid, keep=keep)
     firsts = rng.integers(0, NUM_LEVELS, size=(number, RESPONSES_PER_TASK, FIRST_RATINGS), dtype=np.int8)
-    if design.is_extended:
-        is_disputed = np.array([needed(ratings) > FIRST_RATINGS for ratings in firsts.tolist()])
-        short, long = np.flatnonzero((most > 0) & (most <= FIRST_RATINGS)), np.flatnonzero(most > FIRST_RATINGS)
-        tasks = np.where(is_disputed, rng.choice(long, size=number), rng.choice(short, size=number))
+    if design.disputes is None:
+        tasks = rng.choice(np.flatnonzero(_most_ratings(design.grid) > 0), size=number)
     else:
-        tasks = rng.choice(np.flatnonzero(most > 0), size=number)
+        tasks = _tasks_like(_disputes(firsts.tolist(), needed=needed), disputes=design.disputes, rng=rng)
     grid = _rated_again(design.grid, tasks)
     grid.scores[...] = rng.integers(0, NUM_LEVELS, size=grid.scores.shape, dtype=np.int8)
     task, place = grid.task[grid.response], _places_in_task(grid)[grid.response]
@@ -82,6 +89,26 @@ def random_raters(design: Design, *, needed: Needed, keep: int, rng: np.random.G
     grid.scores[early, _HELPFULNESS] = firsts[task[early], place[early], grid.rank[early]]
     grid.scores[~grid.given] = 0
     return grid
+
+
+def _disputes(firsts: Sequence[Sequence[Sequence[int | None]]], *, needed: Needed) -> IntArray:
+    """Return on which of its first two responses each task was disputed, as in Design, (T,)."""
+    found = (
+        sum(2**place * (needed([ratings]) > FIRST_RATINGS) for place, ratings in enumerate(task[:RESPONSES_PER_TASK]))
+        for task in firsts
+    )
+    return np.fromiter(found, dtype=np.int64, count=len(firsts))
+
+
+def _tasks_like(wanted: IntArray, *, disputes: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return for each dispute `wanted` (N,) a task with the same one or, without any such task, with another."""
+    tasks = np.empty(wanted.size, dtype=np.int64)
+    for dispute in np.unique(wanted).tolist():
+        like = np.flatnonzero(disputes == dispute)
+        others = np.flatnonzero(disputes > 0 if dispute else disputes == 0)
+        here = wanted == dispute
+        tasks[here] = rng.choice(like if like.size else others, size=int(here.sum()))
+    return tasks
 
 
 def _most_ratings(grid: RatingGrid) -> IntArray:
