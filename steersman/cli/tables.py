@@ -78,7 +78,11 @@ def clean_text(result: Mapping[str, object], *, out: Path) -> str:
     lines = [f"{result['tasks_out']} of {result['tasks_in']} tasks kept in {out}"]
     lines += _reasons("tasks dropped", result.get("dropped"))
     lines += _reasons("ratings left out", result.get("ratings_left_out"))
-    lines += _reasons("annotators not trusted", result.get("annotators_removed"))
+    removed = result.get("annotators_removed")
+    if isinstance(removed, Mapping):
+        lines += _reasons(
+            "annotators not trusted", {str(name).removeprefix("annotator_"): number for name, number in removed.items()}
+        )
     lines += _preferences_text(result.get("preferences"))
     ignored = result.get("ignored_columns")
     if isinstance(ignored, list) and ignored:

@@ -94,7 +94,7 @@ def _contents(facts: CardFacts) -> str:
 
 {rows}. Rows 2k and 2k+1 are the two responses to one prompt; no prompt is in both splits. Turns of a conversation are
 divided by `<extra_id_1>`, as in HelpSteer2. `disagreements/` holds the selected ratings behind each label, before tasks
-were removed for their spread; `decisions.jsonl` says what became of every rating.{preference * facts.has_preferences}
+were removed for their spread; `rules.yaml` holds every rule they were cleaned by.{preference * facts.has_preferences}
 """
 
 
@@ -103,13 +103,17 @@ def _collection(facts: CardFacts) -> str:
     people = "Annotators, whose number is not known," if found.annotators is None else f"{found.annotators} annotators"
     lines = [f"{people} gave {found.per_response:.2f} ratings per response on average."]
     if found.days is not None:
-        lines.append(f"They rated from {found.days[0]} to {found.days[1]}.")
+        first, last = found.days
+        lines.append(f"They rated on {first}." if first == last else f"They rated from {first} to {last}.")
     lines += [
         f"{what}: {', '.join(values)}."
         for what, values in (("Guideline versions", found.guideline_versions), ("Deliveries", found.deliveries))
         if values
     ]
-    removed = ", ".join(f"{number} for {_words(reason)}" for reason, number in found.annotators_removed.items())
+    removed = ", ".join(
+        f"{number} for {_words(reason.removeprefix('annotator_'))}"
+        for reason, number in found.annotators_removed.items()
+    )
     lines.append(f"Annotators removed as not trusted: {removed or 'none'}.")
     return "\n".join(["## Collection", "", *lines, ""])
 

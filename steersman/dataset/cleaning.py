@@ -50,7 +50,8 @@ class CleanResult:
     `labels` has two rows per task that is left, in order: `row`, the place in the ratings table of a row with its
     texts, then the attributes. `selected` has the selected scores of every response of a task with enough of them,
     also of tasks dropped for their spread: `row`, then a list per attribute. `decisions` has one row per rating:
-    task_id, response_id, annotator, kept, reason; when attributes are selected each for itself, also `kept_on`.
+    task_id, response_id, annotator, kept, reason; when attributes are selected each for itself, also `kept_on`. `tasks`
+    has one row per task: task_id, kept, reason.
     `dropped` counts tasks, `ratings_left_out` ratings; tasks_in = tasks_out + sum of `dropped`, and the same for
     ratings.
     """
@@ -58,6 +59,7 @@ class CleanResult:
     labels: pl.DataFrame
     selected: pl.DataFrame
     decisions: pl.DataFrame
+    tasks: pl.DataFrame
     rated: RatedTable
     trust: Trust
     stages: Stages
@@ -82,6 +84,7 @@ def clean(ratings: pl.DataFrame, *, rules: CleanSettings, is_named: bool = True)
     check_numbers(chosen_ratings(rated.grid, where=trusted), responses=rated.responses, keep=rules.keep)
     stages = cleaning_stages(rated.grid, rules=rules, trusted=trusted, reliability=trust.reliability)
     task_reasons = _with_gold(stages.task_reasons, rated)
+    dropped = pl.Series("reason", task_reasons, dtype=_REASON_TYPE)
     reasons = _rating_reasons(rated, trust, stages, task_reasons)
     return CleanResult(
         labels=_labels(rated, stages, rules=rules),
@@ -90,11 +93,14 @@ def clean(ratings: pl.DataFrame, *, rules: CleanSettings, is_named: bool = True)
         rated=rated,
         trust=trust,
         stages=stages,
+        tasks=rated.responses.select(pl.col("task_id").unique(maintain_order=True)).with_columns(
+            dropped.is_null().alias("kept"), dropped
+        ),
         tasks_in=len(task_reasons),
         tasks_out=task_reasons.count(None),
         ratings_in=reasons.len(),
         ratings_kept=reasons.null_count(),
-        dropped=_counted(pl.Series(task_reasons, dtype=_REASON_TYPE)),
+        dropped=_counted(dropped),
         ratings_left_out=_counted(reasons),
     )
 

@@ -19,6 +19,7 @@ from steersman.pipeline.dataset_folder import (
     ANNOTATORS_FILE,
     DECISIONS_FILE,
     DISAGREEMENTS_FILE,
+    TASKS_FILE,
     Cleaned,
     write_tables,
 )
@@ -45,6 +46,7 @@ from steersman.store.lineage import (
 )
 
 STAGE = "clean"
+RULES_FILE = "rules.yaml"
 BOOTSTRAP_ROUNDS = 1000
 # Every name below a dataset folder of ours; a folder with any other is not replaced.
 _WRITTEN = frozenset(
@@ -54,6 +56,7 @@ _WRITTEN = frozenset(
         "disagreements",
         DISAGREEMENTS_FILE,
         DECISIONS_FILE,
+        TASKS_FILE,
         ANNOTATORS_FILE,
         "preference",
         PREFERENCES_FILE,
@@ -61,6 +64,7 @@ _WRITTEN = frozenset(
         "agreement.json",
         "statistics.json",
         "README.md",
+        RULES_FILE,
         LINEAGE_FILE,
         LOCK_FILE,
     }
@@ -117,6 +121,7 @@ def _write_dataset(
     result, given = cleaned.result, cleaned.given
     agreement = agreement_figures(result, given=given, rules=rules, bootstrap=Bootstrap(seed, BOOTSTRAP_ROUNDS))
     written = write_tables(folder, cleaned, rules=rules, seed=seed)
+    write_text(folder / RULES_FILE, dump_settings(rules))
     write_json(folder / "agreement.json", agreement)
     write_json(folder / "statistics.json", statistics(written.measured))
     facts = card_facts(cleaned, rules=rules, origin=origin, agreement=agreement, written=written)

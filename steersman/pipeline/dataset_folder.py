@@ -22,6 +22,7 @@ from steersman.tables import DISAGREEMENTS, EXAMPLES
 
 DISAGREEMENTS_FILE = "disagreements/disagreements.jsonl.gz"
 DECISIONS_FILE = "decisions.jsonl"
+TASKS_FILE = "tasks.jsonl"
 ANNOTATORS_FILE = "annotators.jsonl"
 _LABEL = "label_"
 
@@ -44,7 +45,7 @@ class WrittenDataset:
 
 
 def write_tables(folder: Path, cleaned: Cleaned, *, rules: CleanSettings, seed: int) -> WrittenDataset:
-    """Write the examples of each split, the selected ratings, what became of ratings and annotators, preferences."""
+    """Write examples by split, selected ratings, preferences, and what became of each rating, task and annotator."""
     result, given, preferences = cleaned.result, cleaned.given, cleaned.preferences
     split = split_prompts(
         _prompts(result, given),
@@ -69,6 +70,7 @@ def write_tables(folder: Path, cleaned: Cleaned, *, rules: CleanSettings, seed: 
                 measured[name].append(measure(examples))
             compared += [] if preferences is None else [_compared(part, preferences)]
     write_table(folder / DECISIONS_FILE, result.decisions.with_columns(pl.col("reason").cast(pl.String)))
+    write_table(folder / TASKS_FILE, result.tasks.with_columns(pl.col("reason").cast(pl.String)))
     if result.rated.is_named:
         write_table(folder / ANNOTATORS_FILE, result.trust.figures)
     if preferences is not None:

@@ -24,6 +24,7 @@ _DATASET_FILES = (
     "preference/preference.jsonl.gz",
     "agreement.json",
     "statistics.json",
+    "rules.yaml",
     LINEAGE_FILE,
 )
 _MODEL_FILES = (

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from steersman.config.cleaning import CleanSettings
 from steersman.dataset.card import CardFacts, Collection, card_text
 from steersman.dataset.statistics import describe, measure
@@ -50,7 +52,13 @@ def test_the_card_says_who_rated_and_when() -> None:
     assert "They rated from 2026-01-05 to 2026-02-06." in text
     assert "Guideline versions: 1, 2." in text
     assert "Deliveries" not in text
-    assert "removed as not trusted: 2 for annotator too fast." in text
+    assert "removed as not trusted: 2 for too fast." in text
+
+
+def test_ratings_of_one_day_have_no_span() -> None:
+    found = facts()
+    one_day = replace(found, collection=replace(found.collection, days=("2026-01-05", "2026-01-05")))
+    assert "They rated on 2026-01-05." in card_text(one_day, name="mine")
 
 
 def test_the_card_states_the_rules_that_were_used() -> None:

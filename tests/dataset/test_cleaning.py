@@ -94,6 +94,18 @@ def test_a_task_that_was_dropped_leaves_its_reason_with_every_rating() -> None:
     assert not decided["kept"].any()
 
 
+def test_a_task_without_any_trusted_rating_still_has_its_reason() -> None:
+    """Ann and ben disagree with the others and say the same of everything, and nobody else rated the last task."""
+    rules = {"trust": {"min_responses": 2, "prior_responses": 0, "min_agreement": -1.0, "max_constant": 0.5}}
+    rows = [row for place in range(4) for row in task(f"t{place}", [0, 1, 2], [1, 2, 3])]
+    constant = [
+        rating(name, response, who, 2) for who in ("ann", "ben") for name in ("t0", "t1", "last") for response in (0, 1)
+    ]
+    found = cleaned([*rows, *constant], **rules).result
+    assert found.tasks.rows()[-1] == ("last", False, "too_few_ratings")
+    assert found.decisions.filter(pl.col("task_id") == "last")["reason"].unique().to_list() == ["annotator_constant"]
+
+
 def test_a_tie_between_trios_goes_to_those_who_agree_more_elsewhere() -> None:
     # 0,0,2 and 2,4,4 tie by every distance; annotators 0 and 1 disagree with each other on the other tasks
     rows = task("a", [0, 0, 2, 4, 4], [2, 2, 2])

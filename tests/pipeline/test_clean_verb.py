@@ -9,6 +9,7 @@ import pytest
 from crowd_tasks import tasks
 
 from steersman.config.cleaning import CleanSettings
+from steersman.config.loading import load_settings
 from steersman.config.sections import CrowdSettings
 from steersman.errors import DataError, RunError
 from steersman.pipeline import agreement, clean, simulate
@@ -73,10 +74,26 @@ def test_a_second_run_writes_the_same_bytes(ratings_file: Path, tmp_path: Path) 
         clean.run(ratings_file, out=tmp_path / name / "clean", rules=RULES, seed=0)
     first, second = tmp_path / "one" / "clean", tmp_path / "two" / "clean"
     files = sorted(file.relative_to(first) for file in first.rglob("*") if file.is_file())
-    assert len(files) == 9
+    assert len(files) == 11
     for file in files:
         if file.name != "lineage.json":
             assert (first / file).read_bytes() == (second / file).read_bytes(), file
+
+
+def test_the_rules_beside_the_dataset_are_those_it_was_cleaned_by(ratings_file: Path, tmp_path: Path) -> None:
+    rules = CleanSettings.model_validate({"max_spread": 1, "trust": {"min_agreement": 0.3}, "near_duplicates": None})
+    clean.run(ratings_file, out=tmp_path / "clean", rules=rules, seed=0)
+    written = (tmp_path / "clean" / "rules.yaml").read_text(encoding="utf-8")
+    assert load_settings(written, model=CleanSettings, source="rules.yaml") == rules
+
+
+def test_every_task_has_its_reason_beside_the_dataset(ratings_file: Path, tmp_path: Path) -> None:
+    rules = CleanSettings.model_validate({"max_spread": 0})
+    result = clean.run(ratings_file, out=tmp_path / "clean", rules=rules, seed=0)
+    tasks = pl.read_ndjson(tmp_path / "clean" / "tasks.jsonl")
+    assert (tasks["task_id"].n_unique(), tasks["kept"].sum()) == (result["tasks_in"], result["tasks_out"])
+    reasons = tasks.filter(~pl.col("kept"))["reason"].value_counts()
+    assert dict(reasons.rows()) == result["dropped"] == {"spread": len(tasks) - tasks["kept"].sum()}
 
 
 def test_a_second_run_takes_the_place_of_the_first(ratings_file: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ DATASET = {
     "disagreements/disagreements.jsonl.gz": gzip.compress(b"[]\n", mtime=0),
     "agreement.json": b"{}",
     "statistics.json": b"{}",
+    "rules.yaml": b"keep: 3\n",
 }
 PRIVATE_FILES = {"decisions.jsonl": b"{}", "annotators.jsonl": b"{}", ".lock": b"", "notes.txt": b"draft"}
 WEIGHTS = {"config.json": b"{}", "model.safetensors": b"weights", "tokenizer.json": b"{}", "optimizer.pt": b"state"}
