@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from steersman.config.cleaning import CleanSettings
@@ -54,11 +55,13 @@ def annotators_removed(result: CleanResult) -> dict[str, int]:
 def _collection(cleaned: Cleaned) -> Collection:
     rated, ratings = cleaned.result.rated, cleaned.given.ratings
     days = ratings["created_at"].str.slice(0, 10)
+    # test questions, and who only answered those, as the key does, are not part of the data
+    people, responses = (np.unique(numbers).size for numbers in (rated.grid.annotator, rated.grid.response))
     is_timed = rated.order == "time" and not cleaned.given.is_list
     return Collection(
-        annotators=len(rated.annotators) if rated.is_named else None,
+        annotators=people if rated.is_named else None,
         annotators_removed=annotators_removed(cleaned.result),
-        per_response=rated.grid.response.size / max(rated.responses.height, 1),
+        per_response=rated.grid.response.size / max(responses, 1),
         days=(str(days.min()), str(days.max())) if is_timed else None,
         guideline_versions=_values(ratings["guideline_version"]),
         deliveries=_values(ratings["delivery"]),

@@ -84,7 +84,7 @@ def _open_lists(path: Path, *, keep: int, ignored: tuple[str, ...]) -> RatingsFi
 
 
 def _narrow(chunk: pl.DataFrame) -> pl.DataFrame:
-    return chunk.with_columns(pl.col(_TEXTS).hash(), pl.col("seconds").cast(pl.Float32))
+    return chunk.with_columns(pl.col(_TEXTS).hash())
 
 
 def _texts(path: Path, hashes: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -1,5 +1,6 @@
 """Ratings whose texts are read again: what changed meanwhile is noticed, and how they come in parts decides nothing."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,37 @@ def test_the_parts_in_which_texts_come_change_no_figure(ratings_file: Path, tmp_
         for name, each in (("whole", given), ("parts", replace(given, texts=small_parts)))
     )
     assert whole.equals(parts)
+
+
+def test_a_time_beyond_32_bits_is_a_time(ratings_file: Path, tmp_path: Path) -> None:
+    write_table(ratings_file, read_table(ratings_file, table=RATINGS).with_columns(seconds=pl.lit(1e300)))
+    verb.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0)
+    figures = (tmp_path / "clean" / "annotators.jsonl").read_text(encoding="utf-8").splitlines()
+    assert all(json.loads(line)["speed_ratio"] == pytest.approx(1.0) for line in figures)
+
+
+def test_the_card_counts_neither_test_questions_nor_their_key_as_ratings_of_the_data(
+    ratings_file: Path, tmp_path: Path
+) -> None:
+    verb.run(ratings_file, out=tmp_path / "plain", rules=RULES, seed=0)
+    ratings = read_table(ratings_file, table=RATINGS)
+    gold = ratings.unique("response_id", maintain_order=True).with_columns(
+        pl.lit("gold").alias("annotator"),
+        pl.lit(value=True).alias("gold"),
+        *(pl.concat_str(pl.lit("gold-"), name).alias(name) for name in ("task_id", "response_id")),
+    )
+    write_table(ratings_file, pl.concat([ratings, gold]))
+    verb.run(ratings_file, out=tmp_path / "gold", rules=RULES, seed=0)
+    said = [
+        [
+            line
+            for line in (tmp_path / name / "README.md").read_text(encoding="utf-8").splitlines()
+            if "on average" in line
+        ]
+        for name in ("plain", "gold")
+    ]
+    assert said[0] == said[1]
+    assert len(said[0]) == 1
 
 
 def test_faults_of_ratings_name_the_file(ratings_file: Path, tmp_path: Path) -> None:
