@@ -159,9 +159,9 @@ def _repeated(rows: Sequence[dict[str, object]], *, killed: str) -> tuple[str, .
 
 
 def kill_inside(job: Job, stage: StageFigures, *, run: Path, log: Path) -> tuple[float, int]:
-    """Start the command, kill it half through `stage`; return the seconds spent there and the lines logged so far.
+    """Start the command, kill it a quarter through `stage`; return the seconds spent there and the lines logged so far.
 
-    A short stage is killed as soon as it has begun: its time varies by more than its half.
+    A quarter, because the time of a stage varies with what else runs; a short stage is killed as soon as it has begun.
     """
     child = job.start(run, log=log)
     _wait_for(run / stage.stage / CONFIG_FILE, child=child, log=log)
@@ -177,7 +177,7 @@ def kill_inside(job: Job, stage: StageFigures, *, run: Path, log: Path) -> tuple
 
 
 def _moment(stage: StageFigures) -> float:
-    return stage.seconds / 2 if stage.seconds >= _LONG_STAGE_SECONDS else 0.0
+    return stage.seconds / 4 if stage.seconds >= _LONG_STAGE_SECONDS else 0.0
 
 
 def _wait_for(path: Path, *, child: "subprocess.Popen[bytes]", log: Path, seconds: float | None = None) -> None:
