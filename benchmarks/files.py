@@ -62,6 +62,8 @@ def main(argv: list[str]) -> int:
         if options.step:
             took_step(options)
             return 0
+        if options.out.exists() and any(options.out.iterdir()):
+            raise RunError(f"{options.out}: holds files already, and is removed at the end; give a new --out")
         measured("make", options=options)
         table = table_text([measured(way, options=options) for way in WAYS], options=options)
         print(table)
@@ -81,7 +83,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--few", type=int, default=50_000, help="rows for the ways that are slow or large")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "files-benchmark")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "files-benchmark", help="removed at the end")
     parser.add_argument("--write", action="store_true", help="put the table into docs/results.md")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     return parser.parse_args(argv)
