@@ -22,6 +22,7 @@ Needed = Callable[[Sequence[Sequence[int | None]]], int]
 MOST_TASKS = 20_000
 FEWEST_TASKS = 500
 _MOST_COMBINATIONS = 8_000_000
+_MOST_RATINGS = 4_000_000
 _TASKS_LOOKED_AT = 20_000
 _HELPFULNESS = ATTRIBUTES.index("helpfulness")
 
@@ -119,11 +120,12 @@ def _most_ratings(grid: RatingGrid) -> IntArray:
 
 
 def _num_tasks(grid: RatingGrid, *, keep: int) -> int:
-    """Return how many tasks to draw, so that the combinations of their ratings stay within bounds."""
+    """Return how many tasks to draw, so that their ratings and the combinations of these stay within bounds."""
     sizes, times = np.unique(np.bincount(grid.response, minlength=grid.task.size), return_counts=True)
     ways: int = sum(comb(size, keep) * number for size, number in zip(sizes.tolist(), times.tolist(), strict=True))
-    per_task = max(1, ways // max(1, int((_most_ratings(grid) > 0).sum())))
-    return min(MOST_TASKS, max(FEWEST_TASKS, _MOST_COMBINATIONS // per_task))
+    rated = int((_most_ratings(grid) > 0).sum())
+    affordable = max(FEWEST_TASKS, _MOST_COMBINATIONS * rated // max(1, ways))
+    return max(1, min(MOST_TASKS, affordable, _MOST_RATINGS * rated // grid.rows.size))
 
 
 def _rated_again(grid: RatingGrid, tasks: IntArray) -> RatingGrid:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,13 @@ def test_random_ratings_take_the_places_of_those_of_the_design() -> None:
     assert (grid.annotator == design.annotator[grid.rows]).all()
     assert (np.diff(grid.response) >= 0).all()
     assert (design.response[grid.rows] % 2 == grid.response % 2).all()
+
+
+def test_a_task_of_thousands_of_responses_is_drawn_less_often() -> None:
+    pairs = grid_from_array(np.zeros((3_000, 2, 3, 5), dtype=np.int64), raters=np.full(3_000, 3))
+    one = replace(pairs, task=np.zeros_like(pairs.task), num_tasks=1)
+    # 18,000 ratings each, of at most four million
+    assert drawn(Design(one, disputes=None)).num_tasks == 4_000_000 // 18_000
 
 
 def test_two_more_random_raters_come_exactly_where_the_first_three_differ() -> None:
