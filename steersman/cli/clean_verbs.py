@@ -97,16 +97,28 @@ def agreement(ratings: Path, seed: int, rounds: int, as_json: bool, **options: o
         from steersman.pipeline import annotators
 
         people = annotators.run(ratings, rules=rules, min_overlap=min_overlap)
+        _say_ignored(ratings)
         emit(people, as_json=as_json, text=annotators_text(people))
         return
     from steersman.pipeline import agreement as pipeline
 
     if by is None:
         result = pipeline.run(ratings, rules=rules, seed=seed, rounds=rounds)
+        _say_ignored(ratings)
         emit(result, as_json=as_json, text=agreement_text(result))
         return
     groups = pipeline.run_by(ratings, by=_columns(str(by)), rules=rules, seed=seed, rounds=rounds)
+    _say_ignored(ratings)
     emit(groups, as_json=as_json, text="\n\n".join(f"{name}\n{agreement_text(each)}" for name, each in groups.items()))
+
+
+def _say_ignored(ratings: Path) -> None:
+    """Name on stderr the columns that are not read: the figures on stdout have no place for them."""
+    from steersman.pipeline.ratings_file import ignored_columns
+
+    ignored = ignored_columns(ratings)
+    if ignored:
+        say(f"note: columns of the ratings that are ignored: {', '.join(ignored)}")
 
 
 def _columns(names: str) -> tuple[str, ...]:

@@ -51,10 +51,12 @@ class RatedTable:
 def read_ratings_table(ratings: pl.DataFrame, *, is_named: bool = True) -> RatedTable:
     """Return a RATINGS table as arrays; gold, surplus and wholly unrated rows do not count and keep their reason.
 
-    Only `task_id` to `surplus` and the two texts, or their hashes, are read. Raises DataError when an annotator rated
-    a response twice, when rows of one task or response differ in text, and as `check_times` does.
+    Only `task_id` to `surplus` and the two texts, or their hashes, are read. Raises DataError when an id is an empty
+    text, when an annotator rated a response twice, when rows of one task or response differ in text, and as
+    `check_times` does.
     """
     rows = ratings.select("prompt", "response", *NARROW_COLUMNS)
+    _refuse_empty_ids(rows)
     responses, response_of_row = _responses(rows)
     _refuse_two_texts(rows, responses, response_of_row)
     reasons = rows.select(_reason()).to_series()
@@ -79,6 +81,16 @@ def read_ratings_table(ratings: pl.DataFrame, *, is_named: bool = True) -> Rated
         order=order,
         is_named=is_named,
     )
+
+
+def _refuse_empty_ids(rows: pl.DataFrame) -> None:
+    faults = [
+        f"row {row + 1}: '{name}' is empty"
+        for name in ("task_id", "response_id", "annotator")
+        for row in rows.select((pl.col(name) == "").arg_true()).to_series().head(_MOST_NAMED)
+    ]
+    if faults:
+        raise DataError(f"{join_faults(faults)}. Name every task, response and annotator: no name is nobody's.")
 
 
 def _reason() -> pl.Expr:
@@ -233,6 +245,4 @@ def _refuse_second_ratings(grid: RatingGrid, responses: pl.DataFrame, annotators
         for (number, person), count in zip(pairs.tolist(), counts.tolist(), strict=True)
     ]
     if faults:
-        raise DataError(
-            f"{join_faults(faults)}. Keep one rating; those of no test may be marked as surplus instead."
-        )
+        raise DataError(f"{join_faults(faults)}. Keep one rating; those of no test may be marked as surplus instead.")

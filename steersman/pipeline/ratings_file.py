@@ -15,7 +15,7 @@ from steersman.dataset.lists import is_already_selected, ratings_from_disagreeme
 from steersman.dataset.reading import NARROW_COLUMNS, check_times
 from steersman.errors import DataError
 from steersman.store.files import first_row, iter_table, read_table
-from steersman.tables import DISAGREEMENTS, RATINGS, Table
+from steersman.tables import DISAGREEMENTS, RATINGS
 
 GROUPS = ("guideline_version", "delivery")
 _TEXTS = ("prompt", "response")
@@ -47,13 +47,18 @@ def open_ratings(path: Path, *, keep: int) -> RatingsFile:
     """
     first = first_row(path)
     if isinstance(first.get("helpfulness"), list):
-        return _open_lists(path, keep=keep, ignored=_unknown(first, table=DISAGREEMENTS))
+        return _open_lists(path, keep=keep, ignored=_unknown(first))
     ratings = pl.concat([_narrow(chunk) for chunk in iter_table(path, table=RATINGS, columns=_COLUMNS)])
     with named_in_faults(path):
         check_times(ratings)
-    ignored = _unknown(first, table=RATINGS)
     hashes = ratings.select(_TEXTS)
+    ignored = _unknown(first)
     return RatingsFile(ratings, lambda: _texts(path, hashes), is_list=False, is_selected=False, ignored=ignored)
+
+
+def ignored_columns(path: Path) -> tuple[str, ...]:
+    """Return what `open_ratings` says is `ignored`, without reading more than the first row."""
+    return _unknown(first_row(path))
 
 
 @contextmanager
@@ -65,7 +70,8 @@ def named_in_faults(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: {error}") from error
 
 
-def _unknown(row: Mapping[str, object], *, table: Table) -> tuple[str, ...]:
+def _unknown(row: Mapping[str, object]) -> tuple[str, ...]:
+    table = DISAGREEMENTS if isinstance(row.get("helpfulness"), list) else RATINGS
     return tuple(sorted(name for name in row if name not in table.columns))
 
 

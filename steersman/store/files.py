@@ -26,6 +26,8 @@ from steersman.store.reading import explained_unreadable, file_blocks, line_chun
 from steersman.tables import Table, faults_of, raise_if_any, row_faults
 
 _CHUNK_BYTES = 1 << 20
+# a table somebody exported but not for us: its every line would be named as faulty
+_OTHER_FORMATS = frozenset({".csv", ".tsv", ".xls", ".xlsx", ".ods", ".feather", ".arrow", ".avro"})
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -150,6 +152,7 @@ def first_row(path: Path) -> dict[str, object]:
     It is empty where there is none or where the line of the first is not an object: that is for the check of the whole
     to say. Raises DataError when the file cannot be read.
     """
+    _refuse_other_format(path)
     if path.suffix == ".parquet":
         return parquet_first_row(path)
     lines = (line for chunk in line_chunks(path) for line in chunk.lines if line.strip())
@@ -171,8 +174,14 @@ def iter_table(path: Path, *, table: Table, columns: Sequence[str] | None = None
     DataError as `read_table` does, after the last row: what was yielded before is checked, and nothing is yielded once
     a fault is found.
     """
+    _refuse_other_format(path)
     asked = Table(table.name, {name: table.columns[name] for name in columns or table.columns})
     yield from (iter_parquet if path.suffix == ".parquet" else iter_jsonl)(path, table=asked)
+
+
+def _refuse_other_format(path: Path) -> None:
+    if path.suffix.lower() in _OTHER_FORMATS and path.is_file():
+        raise DataError(f"{path}: is neither JSON lines nor Parquet, by its name; convert it first (docs/tables.md)")
 
 
 def sha256_file(path: Path) -> str:

@@ -41,6 +41,12 @@ def test_agreement_says_how_the_first_three_were_found(tmp_path: Path, capfd: Ca
         assert f"first three ratings of a response {words}\n" in steersman(capfd, "agreement", path).out
 
 
+def test_agreement_names_what_it_does_not_read_beside_its_json(tmp_path: Path, capfd: Capture) -> None:
+    said = steersman(capfd, "agreement", write(tmp_path / "ratings.jsonl", ratings("t1", charm=3)), "--json")
+    assert said.err == "note: columns of the ratings that are ignored: charm\n"
+    assert list(said.json) == list(ATTRIBUTES)
+
+
 def test_a_column_named_twice_makes_the_groups_of_one(tmp_path: Path, capfd: Capture) -> None:
     path = write(tmp_path / "ratings.jsonl", ratings("t1", delivery="may"))
     once = steersman(capfd, "agreement", path, "--by", "delivery")

@@ -186,6 +186,13 @@ def test_an_annotator_who_rated_a_response_twice_is_refused() -> None:
         cleaned([*task("a", [1, 1], [2, 2]), rating("a", 0, "annotator-0", 3)])
 
 
+@pytest.mark.parametrize("name", ["task_id", "response_id", "annotator"])
+def test_an_empty_id_is_refused_with_its_row(name: str) -> None:
+    rows = task("t", [1, 1, 1], [1, 1, 1])
+    with pytest.raises(DataError, match=rf"^row 2: '{name}' is empty\."):
+        cleaned([rows[0], {**rows[1], name: ""}, *rows[2:]])
+
+
 def test_rows_of_one_response_with_two_texts_are_refused() -> None:
     rows = task("a", [1, 1], [2, 2])
     with pytest.raises(DataError, match="response 'a/0' of task 'a' has 2 different texts"):

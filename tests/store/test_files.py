@@ -213,6 +213,14 @@ def test_a_damaged_parquet_file_is_the_users_to_mend(tmp_path: Path) -> None:
         files.read_table(write(tmp_path / "a.parquet", "x"), table=PAIRS)
 
 
+def test_a_table_in_another_format_is_told_so_instead_of_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.CSV"
+    path.write_text("prompt,response\np,r\n", encoding="utf-8")
+    for read in (files.first_row, lambda given: files.read_table(given, table=PROMPTED_RESPONSES)):
+        with pytest.raises(DataError, match="neither JSON lines nor Parquet, by its name; convert it"):
+            read(path)
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
 def test_a_table_without_rows_is_refused(tmp_path: Path, name: str) -> None:
     files.write_table(tmp_path / name, pl.DataFrame(schema=PAIRS.schema))
