@@ -92,6 +92,16 @@ def test_random_raters_of_a_group_are_selected_among_all_raters_of_a_response(tm
     assert all(figure > 0.25 for figure in selected_by_chance(path, UNTRUSTING))
 
 
+def test_random_raters_of_a_group_are_those_of_its_responses_alone(tmp_path: Path) -> None:
+    # first responses have five ratings, second ones three, of which nobody is outvoted
+    group = pl.when(pl.col("position") == 0).then(pl.lit("a")).otherwise(pl.lit("b"))
+    path = five_each(tmp_path / "ratings.jsonl", delivery=group)
+    write_table(path, read_table(path, table=RATINGS).filter((pl.col("position") == 0) | (pl.col("annotator") < "a3")))
+    first, second = selected_by_chance(path, UNTRUSTING)
+    assert first > 0.25
+    assert second == pytest.approx(0.0, abs=0.02)
+
+
 def test_random_raters_lack_the_ratings_of_annotators_who_were_removed(tmp_path: Path) -> None:
     # of gold, two annotators fail every answer and three none: three are left, of whom nobody is outvoted
     path = five_each(tmp_path / "ratings.jsonl", delivery=pl.lit("a"))
