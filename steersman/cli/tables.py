@@ -1,7 +1,10 @@
 """Results as plain tables for a terminal."""
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+
+_WIDTH = 100
 
 _ORDERS = {
     "time": "the first three ratings of a response by created_at",
@@ -23,7 +26,9 @@ def agreement_text(result: Mapping[str, Mapping[str, Mapping[str, object] | None
     lines.append(f"first_three: {_order_text(result)}")
     lines.append("random: what uniformly random raters reach under the same design and selection")
     lines.append(
-        "published for HelpSteer2: helpfulness 0.465 at first, 0.706 selected, 0.791 final; other raters and rules"
+        _folded(
+            "published for HelpSteer2: helpfulness 0.465 at first, 0.706 selected, 0.791 final; other raters and rules"
+        )
     )
     return "\n".join(lines)
 
@@ -33,12 +38,15 @@ def annotators_text(result: Mapping[str, object]) -> str:
     people, summary = result["annotators"], result["pairs_summary"]
     rows = [row for row in people if isinstance(row, Mapping)] if isinstance(people, list) else []
     lines = [
-        f"{'annotator':<24}{'responses':>10}{'kappa':>8}{'bias':>8}{'spread':>8}{'constant':>10}{'seconds':>9}{'speed':>7}"
+        f"{'annotator':<23}{'responses':>10}{'kappa':>8}{'bias':>8}{'spread':>8}{'constant':>10}{'seconds':>9}{'speed':>7}"
         "  not trusted for"
     ]
     lines += [_annotator_text(row) for row in sorted(rows, key=_least_agreeing)]
     lines.append(
-        "kappa: with the others, mean of the attributes; bias and spread: of helpfulness; speed: time over the others'"
+        _folded(
+            "kappa: with the others, mean of the attributes; bias and spread: of helpfulness; speed: time over the"
+            " others'"
+        )
     )
     for attribute, figures in summary.items() if isinstance(summary, Mapping) else ():
         if isinstance(figures, Mapping):
@@ -65,7 +73,7 @@ def _least_agreeing(row: Mapping[str, object]) -> float:
 def _annotator_text(row: Mapping[str, object]) -> str:
     responses = row.get("responses")
     return (
-        f"{str(row.get('annotator'))[:23]:<24}{'-' if responses is None else str(responses):>10}"
+        f"{str(row.get('annotator'))[:22]:<23}{'-' if responses is None else str(responses):>10}"
         f"{_number(row.get('agreement')):>8}{_number(row.get('bias_helpfulness')):>8}"
         f"{_number(row.get('spread_helpfulness')):>8}{_number(row.get('constant_share')):>10}"
         f"{_number(row.get('seconds')):>9}{_number(row.get('speed_ratio')):>7}"
@@ -116,7 +124,12 @@ def _order_text(result: Mapping[str, Mapping[str, Mapping[str, object] | None]])
 def _reasons(what: str, counts: object) -> list[str]:
     if not isinstance(counts, Mapping) or not counts:
         return []
-    return [f"{what}: " + ", ".join(f"{number} {str(reason).replace('_', ' ')}" for reason, number in counts.items())]
+    words = ", ".join(f"{number} {str(reason).replace('_', ' ')}" for reason, number in counts.items())
+    return [_folded(f"{what}: {words}")]
+
+
+def _folded(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False)
 
 
 def _figures_text(figures: Mapping[str, object] | None) -> str:

@@ -88,6 +88,23 @@ def test_cleaning_tells_what_became_of_preferences(tmp_path: Path, capfd: Captur
     assert lines[3].startswith("strengths left out: 2 spread")
 
 
+def test_no_line_is_wider_than_a_terminal_of_a_hundred_columns(tmp_path: Path, capfd: Capture) -> None:
+    changes: Mapping[str, Row] = {
+        "good": {},
+        "gold": {"gold": True},
+        "surplus": {"surplus": True},
+        "unrated": dict.fromkeys(ATTRIBUTES),
+        "attribute": {"coherence": None},
+    }
+    rows = [{**row, **change} for name, change in changes.items() for row in ratings(name)]
+    apart = [{**row, "helpfulness": 4 * (row["annotator"] == "cy")} for row in ratings("spread")]
+    path = write(tmp_path / "in" / "ratings.jsonl", [*rows, *apart, *ratings("alone")[:3]])
+    cleaned = steersman(capfd, "clean", path, "--out", tmp_path / "out").out.split("\n", 1)[1]
+    told = [cleaned, *(steersman(capfd, "agreement", path, *more).out for more in ((), ("--annotators",)))]
+    assert [line for text in told for line in text.splitlines() if len(line) > 100] == []
+    assert "6 gold, 3 not two responses, 6 spread, 6 surplus, 6 unrated, 6 unrated attribute" in cleaned
+
+
 def labelled(*scores: int) -> list[Row]:
     return [
         {"prompt": f"p{place // 2}", "response": f"r{place}", **dict.fromkeys(ATTRIBUTES, score)}
