@@ -55,7 +55,7 @@ def run(path: Path, *, rules: CleanSettings, seed: int, rounds: int) -> Agreemen
 def run_by(path: Path, *, by: Sequence[str], rules: CleanSettings, seed: int, rounds: int) -> dict[str, Agreement]:
     """Return the figures of `run` for each combination of values of the columns `by`, as `--by --json` prints it.
 
-    Columns are those of GROUPS, keys such as "guideline_version=2,delivery=none"; none stands for no value. All ratings
+    Columns are those of GROUPS, keys such as "guideline_version=2,no delivery" where no value is recorded. All ratings
     are cleaned together. Raises ConfigError for `by` where it says nothing.
     """
     given, result = read_and_clean(path, rules=rules)
@@ -106,7 +106,7 @@ def _groups(result: CleanResult, given: RatingsFile, *, path: Path, by: Sequence
     if values.select(pl.all_horizontal(pl.all().is_null().all())).item():
         raise ConfigError(f"--by {','.join(by)}: no rating of {path} has a value there; record it or leave --by out")
     names = values.select(
-        pl.concat_str([pl.lit(f"{name}=") + pl.col(name).fill_null("none") for name in by], separator=",")
+        pl.concat_str([(pl.lit(f"{name}=") + pl.col(name)).fill_null(f"no {name}") for name in by], separator=",")
     ).to_series()
     return {name: (names == name).to_numpy() for name in names.unique().sort().to_list()}
 
