@@ -15,10 +15,11 @@ from steersman.dataset.lists import is_already_selected, ratings_from_disagreeme
 from steersman.dataset.reading import NARROW_COLUMNS, check_times
 from steersman.errors import DataError
 from steersman.store.files import first_row, iter_table, read_table
-from steersman.tables import DISAGREEMENTS, RATINGS
+from steersman.tables import DISAGREEMENTS, EXAMPLES, RATINGS
 
 GROUPS = ("guideline_version", "delivery")
 _TEXTS = ("prompt", "response")
+_OF_RATINGS = frozenset({"task_id", "response_id", "annotator"})
 _COLUMNS = (*_TEXTS, *NARROW_COLUMNS, *GROUPS, "simulated")
 
 
@@ -48,6 +49,8 @@ def open_ratings(path: Path, *, keep: int) -> RatingsFile:
     first = first_row(path)
     if isinstance(first.get("helpfulness"), list):
         return _open_lists(path, keep=keep, ignored=_unknown(first))
+    if EXAMPLES.columns.keys() <= first.keys() and not _OF_RATINGS & first.keys():
+        raise DataError(f"{path}: holds labels and no annotators; give the single ratings they were made from")
     ratings = pl.concat([_narrow(chunk) for chunk in iter_table(path, table=RATINGS, columns=_COLUMNS)])
     with named_in_faults(path):
         check_times(ratings)

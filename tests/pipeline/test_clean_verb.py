@@ -253,6 +253,12 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
         agreement.run(tmp_path / "bad.parquet", rules=RULES, seed=0, rounds=50)
 
 
+def test_labels_are_not_taken_for_ratings(ratings_file: Path, tmp_path: Path) -> None:
+    clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0)
+    with pytest.raises(DataError, match=r"train.jsonl.gz: holds labels .* give the single ratings"):
+        agreement.run(tmp_path / "clean" / "train.jsonl.gz", rules=RULES, seed=0, rounds=100)
+
+
 def test_faults_of_a_file_are_named_by_line(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('not json\n{"helpfulness": 7}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"bad.jsonl:1: not JSON.*bad.jsonl:2: no 'task_id'"):
