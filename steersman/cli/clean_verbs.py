@@ -139,6 +139,7 @@ def _columns(names: str) -> tuple[str, ...]:
 )
 @click.option("--validation-share", type=click.FloatRange(0, 1, max_open=True), default=0.1, show_default=True)
 @click.option("--preferences", type=PATH, help="A table of preference ratings of the same tasks.")
+@click.option("--licence", help="The licence of ratings beside which no lineage.json says one, e.g. CC-BY-4.0.")
 @click.option(
     "--replay",
     metavar="helpsteer2|FOLDER",
@@ -151,15 +152,20 @@ def clean(out: Path, seed: int, as_json: bool, **options: object) -> None:
 
     Example: steersman clean ratings/ratings.jsonl --out datasets/mine
     """
-    ratings, preferences, replay = (options.pop(name) for name in ("ratings", "preferences", "replay"))
-    if (ratings is None) == (replay is None) or (preferences is not None and replay is not None):
+    ratings, preferences, replay, licence = (
+        options.pop(name) for name in ("ratings", "preferences", "replay", "licence")
+    )
+    if (ratings is None) == (replay is None) or (replay is not None and (preferences or licence)):
         raise click.UsageError("give RATINGS, the file to clean, or --replay, which brings its own")
     rules = _rules(options)
     if isinstance(ratings, Path):
         from steersman.pipeline import clean as pipeline
 
-        compared = preferences if isinstance(preferences, Path) else None
-        result = pipeline.run(ratings, out=out, rules=rules, seed=seed, preferences=compared)
+        compared, terms = (
+            preferences if isinstance(preferences, Path) else None,
+            None if licence is None else str(licence),
+        )
+        result = pipeline.run(ratings, out=out, rules=rules, seed=seed, preferences=compared, licence=terms)
         emit(result, as_json=as_json, text=clean_text(result, out=out))
         return
     from steersman.pipeline import replay as replaying

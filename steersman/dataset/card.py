@@ -165,8 +165,9 @@ def _agreement(facts: CardFacts) -> str:
     lines = [
         "## Agreement of the annotators",
         "",
-        "Cohen's kappa with quadratic weights over all pairs of ratings of a response. In brackets: what raters who"
-        " know nothing would reach under the same design, because selection and removal raise kappa by themselves."
+        "Cohen's kappa with quadratic weights over all pairs of ratings of a response, with its 95 % interval over"
+        " tasks. In brackets: what raters who know nothing would reach under the same design, because selection and"
+        " removal raise kappa by themselves."
         " The last column is what HelpSteer2's paper reports at the nearest three stages, by its own rules.",
         "",
         "| | " + " | ".join((*_STAGES.values(), "HelpSteer2's paper")) + " |",
@@ -182,8 +183,9 @@ def _agreement(facts: CardFacts) -> str:
 def _agreement_cell(figures: Mapping[str, object] | None) -> str:
     if figures is None:
         return "not known"
-    kappa, chance = figures["kappa_quadratic"], figures["random_raters"]
+    kappa, ends, chance = (figures.get(name) for name in ("kappa_quadratic", "kappa_ci95", "random_raters"))
     shown = f"{kappa:.3f}" if isinstance(kappa, float) else "undefined"
+    shown += f", {ends[0]:.3f} to {ends[1]:.3f}" if isinstance(ends, list) else ""
     return f"{shown} ({chance:.3f})" if isinstance(chance, float) else shown
 
 

@@ -12,7 +12,7 @@ from steersman.config.cleaning import CleanSettings
 from steersman.config.loading import dump_settings
 from steersman.dataset.card import card_text
 from steersman.dataset.statistics import statistics
-from steersman.errors import DataError, RunError
+from steersman.errors import ConfigError, DataError, RunError
 from steersman.pipeline.agreement import Bootstrap, agreement_figures, read_and_clean
 from steersman.pipeline.dataset_card import Origin, annotators_removed, card_facts
 from steersman.pipeline.dataset_folder import (
@@ -73,20 +73,27 @@ _MAX_NAMES_SHOWN = 5
 
 
 def run(
-    path: Path, *, out: Path, rules: CleanSettings, seed: int, preferences: Path | None = None
+    path: Path,
+    *,
+    out: Path,
+    rules: CleanSettings,
+    seed: int,
+    preferences: Path | None = None,
+    licence: str | None = None,
 ) -> dict[str, object]:
     """Clean the ratings in `path` into the folder `out`, whole or not at all, and return the counts `--json` prints.
 
     `preferences` is a table of preference ratings of the same tasks. Ancestors of a lineage beside either are
-    inherited. Every file but lineage.json is the same for the same input, rules, seed and name of `out`. Raises
-    DataError for a file that cannot be read or when no task is left, RunError when `out` holds anything but an earlier
-    result.
+    inherited; `licence` is that of what has none. Every file but lineage.json is the same for the same input, rules,
+    seed and name of `out`. Raises DataError for a file that cannot be read or when no task is left, ConfigError for a
+    licence that nothing needs, RunError when `out` holds anything but an earlier result.
     """
     started = monotonic()
     inputs = (path,) if preferences is None else (path, preferences)
     _refuse_foreign(out, inputs=inputs)
+    _refuse_needless(licence, inputs=inputs)
     cleaned = _clean(path, rules=rules, preferences=preferences)
-    origin = _origin(inputs, given=cleaned.given)
+    origin = _origin(inputs, given=cleaned.given, licence=licence)
     name = Path(os.path.realpath(out)).name
     with whole_folder(out) as folder:
         _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
@@ -98,7 +105,7 @@ def run(
 def fill(folder: Path, path: Path, *, rules: CleanSettings, seed: int, name: str) -> Product:
     """Clean the ratings in `path` into the stage folder `folder`; the dataset calls itself `name`."""
     cleaned = _clean(path, rules=rules)
-    origin = _origin((path,), given=cleaned.given)
+    origin = _origin((path,), given=cleaned.given, licence=None)
     _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
     return Product(counts(cleaned), origin.ancestors, origin.simulated)
 
@@ -171,7 +178,13 @@ def _refuse_foreign(out: Path, *, inputs: Sequence[Path]) -> None:
         raise RunError(f"{out}: holds what steersman clean did not write ({names}); choose another --out")
 
 
-def _origin(inputs: Sequence[Path], *, given: RatingsFile) -> Origin:
+def _refuse_needless(licence: str | None, *, inputs: Sequence[Path]) -> None:
+    if licence is not None and all((path.parent / LINEAGE_FILE).exists() for path in inputs):
+        said = inputs[0].parent / LINEAGE_FILE
+        raise ConfigError(f"--licence {licence}: {said} says already where the ratings come from; leave it out")
+
+
+def _origin(inputs: Sequence[Path], *, given: RatingsFile, licence: str | None) -> Origin:
     is_simulated = bool(given.ratings["simulated"].any())
     found: list[tuple[Ancestor, ...]] = []
     for path in inputs:
@@ -180,7 +193,8 @@ def _origin(inputs: Sequence[Path], *, given: RatingsFile) -> Origin:
             found.append(lineage.ancestors)
             is_simulated = is_simulated or lineage.simulated
         else:
-            found.append((Ancestor(work=path.name, kind="data", role="ratings", licence=None, simulated=is_simulated),))
+            own = Ancestor(work=path.name, kind="data", role="ratings", licence=licence, simulated=is_simulated)
+            found.append((own,))
     return Origin(merge_ancestors(found), is_simulated)
 
 

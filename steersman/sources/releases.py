@@ -1,6 +1,8 @@
 """Fetch files of published data at a pinned revision, from the hub or from GitHub, and hold each to its checksum."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +17,7 @@ from steersman.store.files import explained_disk_errors, read_json, renamed_when
 Host = Literal["hub", "github"]
 
 GITHUB = "https://raw.githubusercontent.com"
+_MOST_LETTERS = 200
 _HOSTS: dict[Host, str] = {"hub": "the hub", "github": "GitHub"}
 # RuntimeError is what the hub's native transfer library raises when a connection breaks
 _FETCH_ERRORS = (OSError, HTTPError, httpx.HTTPError, RuntimeError)
@@ -38,12 +41,11 @@ def fetch(release: Release, name: str, *, cache: Path, instead: str) -> Path:
     the published one, or, where none is published, not that of the first download.
     """
     try:
-        with explained_disk_errors(cache):
+        with explained_disk_errors(cache), _quiet_hub():
             path = _download(release, name, cache=cache)
     except _FETCH_ERRORS as error:
         raise RunError(
-            f"{release.repository}: {name} cannot be fetched from {_HOSTS[release.host]} "
-            f"({type(error).__name__}: {error}); {instead}"
+            f"{release.repository}: {name} cannot be fetched from {_HOSTS[release.host]} ({_short(error)}); {instead}"
         ) from error
     _check_sum(release, name, path=path, cache=cache)
     return path
@@ -54,9 +56,25 @@ def list_names(repository: str, *, revision: str, instead: str) -> list[str]:
     try:
         return sorted(HfApi().list_repo_files(repository, repo_type="dataset", revision=revision))
     except _FETCH_ERRORS as error:
-        raise RunError(
-            f"{repository}: its files cannot be listed on the hub ({type(error).__name__}: {error}); {instead}"
-        ) from error
+        raise RunError(f"{repository}: its files cannot be listed on the hub ({_short(error)}); {instead}") from error
+
+
+def _short(error: Exception) -> str:
+    """Return the kind of an error and the beginning of what it says: the hub's own texts run over many lines."""
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:_MOST_LETTERS]}{'...' if len(words) > _MOST_LETTERS else ''}"
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep the hub's library from telling of each attempt: what comes of them is told in the end."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _download(release: Release, name: str, *, cache: Path) -> Path:

@@ -13,7 +13,7 @@ ROWS = [
 
 
 def facts(*, simulated: bool = False, preferences: bool = False, **rules: object) -> CardFacts:
-    stage = {"kappa_quadratic": 0.5, "random_raters": 0.25}
+    stage = {"kappa_quadratic": 0.5, "kappa_ci95": [0.4, 0.6], "random_raters": 0.25}
     return CardFacts(
         licence="CC-BY-4.0",
         sources=["ratings: crowd (CC0-1.0)"],
@@ -43,7 +43,7 @@ def test_the_title_of_a_simulated_dataset_says_so() -> None:
 
 
 def test_the_card_puts_chance_beside_kappa_and_names_what_is_not_known() -> None:
-    assert "| helpfulness | not known | 0.500 (0.250) |" in card_text(facts(), name="mine")
+    assert "| helpfulness | not known | 0.500, 0.400 to 0.600 (0.250) |" in card_text(facts(), name="mine")
 
 
 def test_the_card_says_who_rated_and_when() -> None:

@@ -253,3 +253,16 @@ def test_a_score_on_another_scale_is_named_with_its_line(ratings_file: Path, tmp
     with pytest.raises(DataError, match=r"ratings.jsonl:5: 'coherence' must be"):
         clean.run(tmp_path / "ratings.jsonl", out=tmp_path / "clean", rules=RULES, seed=0)
     assert not (tmp_path / "clean").exists()
+
+
+def test_a_team_can_state_the_licence_of_its_own_ratings(ratings_file: Path, tmp_path: Path) -> None:
+    rows = read_table(ratings_file, table=RATINGS).with_columns(simulated=pl.lit(None, dtype=pl.Boolean))
+    write_table(tmp_path / "mine.jsonl", rows)
+    clean.run(tmp_path / "mine.jsonl", out=tmp_path / "clean", rules=RULES, seed=0, licence="CC-BY-4.0")
+    assert [each.licence for each in read_lineage(tmp_path / "clean").ancestors] == ["CC-BY-4.0"]
+    assert (tmp_path / "clean" / "README.md").read_text(encoding="utf-8").splitlines()[1] == "license: cc-by-4.0"
+
+
+def test_a_licence_is_refused_where_a_lineage_says_it_already(ratings_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="says already where the ratings come from"):
+        clean.run(ratings_file, out=tmp_path / "clean", rules=RULES, seed=0, licence="CC-BY-4.0")
