@@ -5,7 +5,7 @@
 
 Makes a table of simulated ratings (three annotators a task, five where the first three disagree), cleans it by the
 command line in a process of its own, then compresses what came out once more. With --texts, prompts and responses are
-drawn from PATH/helpsteer2, so that they have real lengths; without, they are short names.
+put together from pieces of those in PATH/helpsteer2 and have their lengths; without, they are short names.
 """
 
 import argparse
@@ -38,6 +38,7 @@ from steersman.tables import EXAMPLES
 RESULTS_PAGE = ROOT / "docs" / "results.md"
 ANNOTATORS = 500
 _CHUNK_TASKS = 50_000
+_PIECE_CHARACTERS = 80
 _COPY_BYTES = 1 << 22
 
 
@@ -205,8 +206,17 @@ def _text(
     if texts is None:
         return names
     values, place = np.unique(number, return_inverse=True)
-    drawn = texts[column].gather(rng.integers(0, texts.height, size=values.size)).gather(place)
-    return (names + ". " + drawn).alias(column)
+    made = _mixed(texts[column], values.size, rng=rng).gather(place)
+    return (names + ". " + made).alias(column)
+
+
+def _mixed(texts: pl.Series, count: int, *, rng: np.random.Generator) -> pl.Series:
+    """Return `count` texts of the lengths of `texts`, each put together from pieces of them: no two are alike."""
+    pieces = texts.str.extract_all(rf"(?s).{{1,{_PIECE_CHARACTERS}}}").explode().drop_nulls()
+    wanted = (texts.str.len_chars().to_numpy() // _PIECE_CHARACTERS + 1)[rng.integers(0, texts.len(), size=count)]
+    drawn = pieces.gather(rng.integers(0, pieces.len(), size=int(wanted.sum())))
+    frame = pl.DataFrame({"text": np.repeat(np.arange(count), wanted), "piece": drawn})
+    return frame.group_by("text", maintain_order=True).agg(pl.col("piece").str.join(" "))["piece"]
 
 
 def timed_clean(ratings: Path, *, out: Path, log: Path) -> tuple[float, int, Mapping[str, object]]:

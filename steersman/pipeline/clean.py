@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,9 +126,12 @@ def _clean(path: Path, *, rules: CleanSettings, preferences: Path | None = None)
 def _write_dataset(
     folder: Path, cleaned: Cleaned, *, origin: Origin, rules: CleanSettings, seed: int, name: str
 ) -> None:
-    result, given = cleaned.result, cleaned.given
-    agreement = agreement_figures(result, given=given, rules=rules, bootstrap=Bootstrap(seed, BOOTSTRAP_ROUNDS))
-    written = write_tables(folder, cleaned, rules=rules, seed=seed)
+    bootstrap = Bootstrap(seed, BOOTSTRAP_ROUNDS)
+    with ThreadPoolExecutor(1) as aside:
+        # nothing is in the tables that agreement needs, and texts leave a core free at times
+        figures = aside.submit(agreement_figures, cleaned.result, given=cleaned.given, rules=rules, bootstrap=bootstrap)
+        written = write_tables(folder, cleaned, rules=rules, seed=seed)
+        agreement = figures.result()
     write_text(folder / RULES_FILE, dump_settings(rules))
     write_json(folder / "agreement.json", agreement)
     write_json(folder / "statistics.json", statistics(written.measured))
