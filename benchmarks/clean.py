@@ -5,7 +5,7 @@
 
 Makes a table of simulated ratings (three annotators a task, five where the first three disagree), cleans it by the
 command line in a process of its own, then compresses what came out once more. With --texts, prompts and responses are
-put together from pieces of those in PATH/helpsteer2 and have their lengths; without, they are short names.
+those of PATH/helpsteer2, words and pieces in another order; without, they are short names.
 """
 
 import argparse
@@ -206,12 +206,22 @@ def _text(
     if texts is None:
         return names
     values, place = np.unique(number, return_inverse=True)
-    made = _mixed(texts[column], values.size, rng=rng).gather(place)
+    make = _shuffled if column == "prompt" else _pieced
+    made = make(texts[column], values.size, rng=rng).gather(place)
     return (names + ". " + made).alias(column)
 
 
-def _mixed(texts: pl.Series, count: int, *, rng: np.random.Generator) -> pl.Series:
-    """Return `count` texts of the lengths of `texts`, each put together from pieces of them: no two are alike."""
+def _shuffled(texts: pl.Series, count: int, *, rng: np.random.Generator) -> pl.Series:
+    """Return `count` of `texts`, each with its words in an order of its own, so that no two are near duplicates."""
+    drawn = texts.gather(rng.integers(0, texts.len(), size=count)).str.split(" ")
+    sizes = drawn.list.len().to_numpy()
+    words = pl.DataFrame({"text": np.repeat(np.arange(count), sizes), "word": drawn.explode()})
+    order = np.lexsort((rng.random(words.height), words["text"].to_numpy()))
+    return words[order].group_by("text", maintain_order=True).agg(pl.col("word").str.join(" "))["word"]
+
+
+def _pieced(texts: pl.Series, count: int, *, rng: np.random.Generator) -> pl.Series:
+    """Return `count` texts of the lengths of `texts`, put together from pieces of them."""
     pieces = texts.str.extract_all(rf"(?s).{{1,{_PIECE_CHARACTERS}}}").explode().drop_nulls()
     wanted = (texts.str.len_chars().to_numpy() // _PIECE_CHARACTERS + 1)[rng.integers(0, texts.len(), size=count)]
     drawn = pieces.gather(rng.integers(0, pieces.len(), size=int(wanted.sum())))
