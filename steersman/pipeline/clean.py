@@ -22,6 +22,7 @@ from steersman.pipeline.dataset_folder import (
     DISAGREEMENTS_FILE,
     TASKS_FILE,
     Cleaned,
+    write_fates,
     write_tables,
 )
 from steersman.pipeline.preferences import PREFERENCE_DECISIONS_FILE, PREFERENCES_FILE, open_preferences
@@ -93,13 +94,15 @@ def run(
     inputs = (path,) if preferences is None else (path, preferences)
     _refuse_foreign(out, inputs=inputs)
     _refuse_needless(licence, inputs=inputs)
-    cleaned = _clean(path, rules=rules, preferences=preferences)
-    origin = _origin(inputs, given=cleaned.given, licence=licence)
     name = Path(os.path.realpath(out)).name
-    with whole_folder(out) as folder:
-        _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
-        lineage = _lineage(inputs, rules=rules, origin=origin, name=name, seed=seed)
-        write_lineage(folder, replace(lineage, seconds=round(monotonic() - started, 3)))
+    with ThreadPoolExecutor(1) as aside:
+        sums = aside.submit(_sums, inputs)
+        cleaned = _clean(path, rules=rules, preferences=preferences)
+        origin = _origin(inputs, given=cleaned.given, licence=licence)
+        with whole_folder(out) as folder:
+            _write_dataset(folder, cleaned, origin=origin, rules=rules, seed=seed, name=name)
+            lineage = _lineage(sums.result(), rules=rules, origin=origin, name=name, seed=seed)
+            write_lineage(folder, replace(lineage, seconds=round(monotonic() - started, 3)))
     return counts(cleaned)
 
 
@@ -128,9 +131,11 @@ def _write_dataset(
 ) -> None:
     bootstrap = Bootstrap(seed, BOOTSTRAP_ROUNDS)
     with ThreadPoolExecutor(1) as aside:
-        # nothing is in the tables that agreement needs, and texts leave a core free at times
+        # neither needs the texts, whose passes leave a core free at times
+        fates = aside.submit(write_fates, folder, cleaned.result)
         figures = aside.submit(agreement_figures, cleaned.result, given=cleaned.given, rules=rules, bootstrap=bootstrap)
         written = write_tables(folder, cleaned, rules=rules, seed=seed)
+        fates.result()
         agreement = figures.result()
     write_text(folder / RULES_FILE, dump_settings(rules))
     write_json(folder / "agreement.json", agreement)
@@ -202,7 +207,11 @@ def _origin(inputs: Sequence[Path], *, given: RatingsFile, licence: str | None) 
     return Origin(merge_ancestors(found), is_simulated)
 
 
-def _lineage(inputs: Sequence[Path], *, rules: CleanSettings, origin: Origin, name: str, seed: int) -> Lineage:
+def _sums(inputs: Sequence[Path]) -> dict[str, str]:
+    return {path.name: sha256_file(path) for path in inputs}
+
+
+def _lineage(sums: Mapping[str, str], *, rules: CleanSettings, origin: Origin, name: str, seed: int) -> Lineage:
     return Lineage(
         name=name,
         stage=STAGE,
@@ -210,7 +219,7 @@ def _lineage(inputs: Sequence[Path], *, rules: CleanSettings, origin: Origin, na
         seconds=0.0,
         seed=seed,
         config_sha256=hashlib.sha256(dump_settings(rules).encode()).hexdigest(),
-        inputs={path.name: sha256_file(path) for path in inputs},
+        inputs=dict(sums),
         ancestors=origin.ancestors,
         simulated=origin.simulated,
         versions=software_versions(),

@@ -69,13 +69,17 @@ def write_tables(folder: Path, cleaned: Cleaned, *, rules: CleanSettings, seed: 
             for name, examples in _write_examples(part, writers):
                 measured[name].append(measure(examples))
             compared += [] if preferences is None else [_compared(part, preferences)]
+    if preferences is not None:
+        write_preferences(folder, preferences, parts=compared)
+    return WrittenDataset(pl.concat([pl.concat(parts) for parts in measured.values()]), split)
+
+
+def write_fates(folder: Path, result: CleanResult) -> None:
+    """Write what became of every rating, task and annotator."""
     write_table(folder / DECISIONS_FILE, result.decisions.with_columns(pl.col("reason").cast(pl.String)))
     write_table(folder / TASKS_FILE, result.tasks.with_columns(pl.col("reason").cast(pl.String)))
     if result.rated.is_named:
         write_table(folder / ANNOTATORS_FILE, result.trust.figures)
-    if preferences is not None:
-        write_preferences(folder, preferences, parts=compared)
-    return WrittenDataset(pl.concat([pl.concat(parts) for parts in measured.values()]), split)
 
 
 def _prompts(result: CleanResult, given: RatingsFile) -> pl.Series:
