@@ -76,7 +76,8 @@ SECTION = """
 
 `steersman clean` on simulated ratings of many responses, from Parquet to the dataset folder, agreement with its
 intervals, statistics and card included. Compressing the same output again, with the same compressor and as many
-threads, says how much of the time nothing but that could save.
+threads, says how much of the time nothing but that could save. The texts are HelpSteer2's, with the words of prompts and
+pieces of responses in another order, so that no two prompts are alike.
 """
 
 
