@@ -20,16 +20,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from demo_table import (
+    SECTION,
     Circumstances,
     KillFigures,
     Recovery,
     RunFigures,
     StageFigures,
-    page_with_table,
     recovery_text,
     run_text,
 )
 from machine import ROOT, commit_words, machine_words, version_words
+from page import page_with_table
 
 from steersman.errors import RunError, SteersmanError
 from steersman.store.cache import CACHE_VARIABLE
@@ -76,7 +77,7 @@ def main(argv: list[str]) -> int:
             print(f"{name}\n\n{table}\n")
             if options.write:
                 page = "\n".join(read_lines(RESULTS_PAGE))
-                write_text(RESULTS_PAGE, page_with_table(page, table, name=name))
+                write_text(RESULTS_PAGE, page_with_table(page, table, name=name, section=SECTION))
     except SteersmanError as error:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_SECTION = """
+SECTION = """
 ## The demo
 
 `steersman demo` from the first prompt to the report, in a process of its own and with an empty cache, so that the time
@@ -90,18 +90,6 @@ def recovery_text(recovery: Recovery, *, facts: Circumstances) -> str:
             *_circumstance_lines(facts),
         ]
     )
-
-
-def page_with_table(page: str, table: str, *, name: str) -> str:
-    """Return `page` with `table` between the markers called `name`, which are made where they are not there yet."""
-    begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
-    block = f"{begin}\n{table}\n{end}"
-    head, found, rest = page.partition(begin)
-    if found:
-        return f"{head}{block}{rest.partition(end)[2]}"
-    if "\n## The demo\n" not in page:
-        page = f"{page.rstrip()}\n{_SECTION}"
-    return f"{page.rstrip()}\n\n{block}\n"
 
 
 def _names(stages: Sequence[str]) -> str:

@@ -23,8 +23,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from helpsteer2_table import Circumstances, Figures, ModelFigures, page_with_table, table_text
+from helpsteer2_table import NAME, SECTION, Circumstances, Figures, ModelFigures, table_text
 from machine import ROOT, commit_words, machine_words, version_words
+from page import page_with_table
 
 from steersman.config.loading import load_settings
 from steersman.config.run import TrainRewardSettings
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> int:
         print(table_text(figures))
         if options.write:
             page = "\n".join(read_lines(RESULTS_PAGE))
-            write_text(RESULTS_PAGE, page_with_table(page, table_text(figures)))
+            write_text(RESULTS_PAGE, page_with_table(page, table_text(figures), name=NAME, section=SECTION))
     except SteersmanError as error:
         print(f"helpsteer2_reward: {error}", file=sys.stderr)
         return error.exit_code

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steersman.errors import DataError
 from steersman.evaluate.pairwise import PairwiseAccuracy
 from steersman.evaluate.regression import RegressionFit
 from steersman.stats.bootstrap import Interval
 
-BEGIN = "<!-- begin: benchmarks/helpsteer2_reward.py -->"
-END = "<!-- end: benchmarks/helpsteer2_reward.py -->"
+NAME = "benchmarks/helpsteer2_reward.py"
+SECTION = """
+## Reward model on HelpSteer2
+
+How often does a scorer prefer the response that people rated as more helpful?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,6 @@ def table_text(figures: Figures) -> str:
             *_circumstance_lines(figures.circumstances, models=figures.models),
         ]
     )
-
-
-def page_with_table(page: str, table: str) -> str:
-    """Return `page` with `table` between its two markers; raises DataError when a marker is missing."""
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise DataError(f"docs/results.md: the markers {BEGIN} and {END} are needed; put them where the table belongs")
-    return f"{head}{BEGIN}\n{table}\n{END}{tail}"
 
 
 def _accuracy_lines(figures: Figures) -> list[str]:
