@@ -8,78 +8,93 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
+from transformers import PreTrainedModel
 
 from steersman.align.losses import dpo_loss, log_ratio_margin
-from steersman.engine.fit import FitResult, Objective, Schedule, fit
+from steersman.engine.fit import FitResult, Objective, Reports, Schedule, fit
 from steersman.modeling.evaluating import evaluating
 from steersman.modeling.logprobs import response_logprobs
-from steersman.modeling.states import TrainingStates, autocast
+from steersman.modeling.precision import Precision
+from steersman.modeling.rows import GroupRows, Row, autocast, states_of
+
+
+class Policy(nn.Module):
+    """Gives the log-probability of every response in a row, (N,), in nats; several processes share its forward."""
+
+    def __init__(self, model: PreTrainedModel, *, num_lower: int) -> None:
+        super().__init__()
+        self.model = model
+        self.num_lower = num_lower
+
+    def forward(self, row: Row) -> torch.Tensor:
+        """Return the summed log-probabilities of the row's responses, in order, over all its groups."""
+        return response_logprobs(self.model, states_of(self.model, row, num_lower=self.num_lower), row.packed)
 
 
 @dataclass(frozen=True, slots=True)
 class PreferencePairs:
-    """Pairs under a model; `chosen` says which response of each group won, 0 or 1.
+    """Pairs of responses: `chosen` says which of each group won, 0 or 1.
 
     The first `num_training` are trained on, the rest validate.
     """
 
-    states: TrainingStates
+    rows: GroupRows
     chosen: Sequence[int]
     num_training: int
 
-    def logprobs(self, index: int) -> torch.Tensor:
-        """Return the log-probabilities of the chosen and the rejected response of pair `index`, (2,)."""
-        packed, states_TD = self.states.of(index)
-        with autocast(states_TD.device, precision=self.states.precision):
-            sums = response_logprobs(self.states.model, states_TD, packed)
-        return sums if self.chosen[index] == 0 else sums.flip(0)
+    def logprobs(self, policy: nn.Module, indices: Sequence[int]) -> torch.Tensor:
+        """Return the log-probabilities of the chosen and the rejected response of some pairs, (P, 2)."""
+        sums_P2: torch.Tensor = policy(self.rows.of(indices)).view(len(indices), 2)
+        chosen_P = torch.tensor([self.chosen[index] for index in indices], device=sums_P2.device)
+        return torch.where(chosen_P[:, None] == 0, sums_P2, sums_P2.flip(1))
 
 
-def reference_logprobs(pairs: PreferencePairs, *, advance: Callable[[int], None]) -> list[torch.Tensor]:
-    """Return the log-probabilities of every pair under the model as it is, each (2,): chosen, rejected."""
+def reference_logprobs(
+    policy: nn.Module, pairs: PreferencePairs, *, precision: Precision, advance: Callable[[int], None]
+) -> torch.Tensor:
+    """Return the log-probabilities of every pair under the policy as it is, (pairs, 2): chosen, rejected."""
     found = []
-    with evaluating(pairs.states.model):
+    with evaluating(policy), autocast(pairs.rows.device, precision=precision):
         for index in range(len(pairs.chosen)):
-            found.append(pairs.logprobs(index))
+            found.append(pairs.logprobs(policy, [index]))
             advance(1)
-    return found
+    return torch.cat(found)
 
 
-def margin_of(logprobs_2: torch.Tensor, reference_2: torch.Tensor) -> torch.Tensor:
-    """Return the log-ratio margin of one pair, (1,), from (chosen, rejected) log-probabilities."""
+def margins_of(logprobs_P2: torch.Tensor, reference_P2: torch.Tensor) -> torch.Tensor:
+    """Return the log-ratio margins, (P,), from (chosen, rejected) log-probabilities."""
     return log_ratio_margin(
-        logprobs_2[:1], logprobs_2[1:], reference_chosen_B=reference_2[:1], reference_rejected_B=reference_2[1:]
+        logprobs_P2[:, 0],
+        logprobs_P2[:, 1],
+        reference_chosen_B=reference_P2[:, 0],
+        reference_rejected_B=reference_P2[:, 1],
     )
 
 
-def train(
-    pairs: PreferencePairs,
-    *,
-    beta: float,
-    schedule: Schedule,
-    on_metrics: Callable[[Mapping[str, float]], None],
-    advance: Callable[[int], None],
-) -> FitResult:
-    """Train the pairs' model in place; the pairs after the first `num_training` choose the weights that are kept."""
-    model = pairs.states.model
-    reference = reference_logprobs(pairs, advance=advance)
+def train(policy: nn.Module, pairs: PreferencePairs, *, beta: float, schedule: Schedule, reports: Reports) -> FitResult:
+    """Train `policy` in place; the pairs after the first `num_training` choose the weights that are kept."""
+    reference_P2 = reference_logprobs(policy, pairs, precision=schedule.precision, advance=reports.advance)
 
-    def loss_of(index: int) -> torch.Tensor:
-        return dpo_loss(margin_of(pairs.logprobs(index), reference[index]), beta=beta).sum()
+    def margins(indices: Sequence[int]) -> torch.Tensor:
+        return margins_of(pairs.logprobs(policy, indices), reference_P2[list(indices)])
+
+    def loss_of(indices: Sequence[int]) -> torch.Tensor:
+        return dpo_loss(margins(indices), beta=beta).sum()[None]
 
     def evaluate() -> Mapping[str, float]:
         validation = range(pairs.num_training, len(pairs.chosen))
-        with evaluating(model):
-            margins = [margin_of(pairs.logprobs(index), reference[index]) for index in validation]
-        return preference_metrics(torch.cat(margins).cpu(), beta=beta)
+        with evaluating(policy), autocast(pairs.rows.device, precision=schedule.precision):
+            found = [margins([index]) for index in validation]
+        return preference_metrics(torch.cat(found).cpu(), beta=beta)
 
     objective = Objective(
         loss_of,
         evaluate,
-        weights=[1.0] * pairs.num_training,
-        tokens=[group.num_tokens for group in pairs.states.groups[: pairs.num_training]],
+        weights=torch.ones(pairs.num_training, 1),
+        tokens=[group.num_tokens for group in pairs.rows.groups[: pairs.num_training]],
     )
-    return fit(model, objective, schedule=schedule, on_metrics=on_metrics, advance=advance)
+    return fit(policy, objective, schedule=schedule, reports=reports)
 
 
 def preference_metrics(margins_B: torch.Tensor, *, beta: float) -> dict[str, float]:

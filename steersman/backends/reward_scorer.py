@@ -1,20 +1,21 @@
 """A scorer on one of our reward models: responses of one prompt in consecutive rows share its tokens."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from steersman.modeling.chat import Group, ResponseTokens, group_tokens
-from steersman.modeling.layers import frozen_states
+from steersman.modeling.packed_attention import packed_attention
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision
-from steersman.modeling.states import autocast
-from steersman.protocols import Advance, Scored
+from steersman.modeling.rows import Row, autocast
+from steersman.protocols import Advance, FloatArray, Scored
 from steersman.records import text_to_messages
-from steersman.reward.train import predictions
+from steersman.reward.model import RewardModel
+from steersman.reward.values import rewards, values
 
 _MOST_RESPONSES = 16
 # The mask of a packed group has the square of so many entries.
@@ -22,25 +23,15 @@ _MOST_PACKED_TOKENS = 8_192
 
 
 class RewardScorer:
-    """A `Scorer`; `weights` turn the attributes `names` into one reward, `advance` counts rows.
+    """A `Scorer` by a reward model: its attributes' values and its reward; `advance` counts rows.
 
     Nothing is cut: a conversation longer than the model was trained on is scored whole. Memory grows with the square
     of the longest conversation; `LimitedScorer` bounds that.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        names: tuple[str, ...],
-        weights: Mapping[str, float],
-        precision: Precision,
-    ) -> None:
+    def __init__(self, model: RewardModel, tokenizer: PreTrainedTokenizerBase, *, precision: Precision) -> None:
         self._model = model
         self._tokenizer = tokenizer
-        self._names = names
-        self._weights = np.array([weights.get(name, 0.0) for name in names], dtype=np.float32)
         self._precision: Precision = precision
 
     def score(self, prompts: Sequence[str], responses: Sequence[str], *, advance: Advance) -> Scored:
@@ -48,19 +39,25 @@ class RewardScorer:
 
         Raises ValueError when there are not as many responses as prompts.
         """
-        outputs = np.zeros((len(prompts), len(self._names)), dtype=np.float32)
+        names = self._model.spec.attributes
+        outputs = np.zeros((len(prompts), len(names)), dtype=np.float32)
+        found = np.zeros(len(prompts), dtype=np.float32)
         first_row = num_tokens = 0
         for group in self._groups(prompts, responses):
-            packed = pack(group).to(self._model.device)
-            with autocast(self._model.device, precision=self._precision):
-                states_TD = frozen_states(self._model, packed).float()
             next_row = first_row + len(group.responses)
-            with torch.inference_mode():
-                outputs[first_row:next_row] = predictions(self._model, packed, states_TD).cpu().numpy()
+            outputs[first_row:next_row], found[first_row:next_row] = self._score_group(group)
             num_tokens += group.num_tokens
             advance(len(group.responses))
             first_row = next_row
-        return Scored(self._names, outputs, outputs @ self._weights, num_tokens)
+        return Scored(names, outputs, found, num_tokens)
+
+    @torch.inference_mode()
+    def _score_group(self, group: Group) -> tuple[FloatArray, FloatArray]:
+        device, spec = self._model.device, self._model.spec
+        row = Row(pack([group]).to(device), None)
+        with packed_attention(self._model.backbone), autocast(device, precision=self._precision):
+            made = self._model(row)
+        return values(made, spec=spec).cpu().numpy(), rewards(made, spec=spec).cpu().numpy()
 
     def lengths(self, prompts: Sequence[str], responses: Sequence[str]) -> list[int]:
         """Return the tokens of each prompt with its response, one per row, in order.

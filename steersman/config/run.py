@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from steersman.config.cleaning import CleanSettings
 from steersman.config.loading import Settings
+from steersman.config.reward import RewardSettings
 from steersman.config.sections import (
     AlignSettings,
     CrowdSettings,
@@ -13,7 +14,6 @@ from steersman.config.sections import (
     HumanDataSettings,
     PromptsSettings,
     ResponsesSettings,
-    RewardSettings,
 )
 
 MIN_HELD_OUT = 2

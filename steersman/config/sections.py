@@ -4,8 +4,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from steersman.config.engine import EngineSettings
 from steersman.config.loading import Settings
-from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
@@ -69,8 +69,9 @@ class HumanDataSettings(Settings):
 class TuneSettings(Settings):
     """Which weights move."""
 
-    mode: Literal["upper", "lora", "full"] = Field(
-        description="upper: the top layers, on cached activations of the frozen lower ones; lora: adapters; full: all"
+    mode: Literal["frozen", "upper", "lora", "full"] = Field(
+        description="upper: the top layers, on cached activations of the frozen lower ones; lora: adapters; full: all;"
+        " frozen: nothing but the head of a reward model, on cached features"
     )
     layers: int | None = Field(None, ge=1, description="upper: how many top layers are trained")
     lora_rank: int | None = Field(None, ge=1, description="lora: rank of the adapters")
@@ -85,47 +86,19 @@ class TuneSettings(Settings):
 
 
 class OptimiserSettings(Settings):
-    """AdamW with a constant rate after a linear warm-up, as HelpSteer2's recipes use."""
+    """AdamW after a linear warm-up; HelpSteer2's recipes keep the rate constant then."""
 
     learning_rate: float = Field(gt=0, description="peak rate")
     epochs: int = Field(ge=1, description="passes over the training pairs")
     batch_pairs: int = Field(ge=1, description="pairs (two responses of one prompt) per optimiser step")
     warmup_steps: int = Field(10, ge=0, description="steps until the rate is at its peak")
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        "constant", description="what the rate does after the warm-up; cosine and linear end at final_share of the peak"
+    )
+    final_share: float = Field(0.0, ge=0, le=1, description="of the peak rate, at the last step of cosine and linear")
     weight_decay: float = Field(0.1, ge=0, description="decoupled; not on norms and biases")
     clip_norm: float = Field(1.0, gt=0, description="the gradient's norm is cut there")
     betas: tuple[Decay, Decay] = Field((0.9, 0.98), description="AdamW's decay rates, as NeMo-Aligner's defaults")
-
-
-class RewardSettings(Settings):
-    """A reward model that predicts every attribute by regression (HelpSteer2 paper, section 3)."""
-
-    model: str = Field(min_length=1, description="backbone: embedded model name, hub name or folder")
-    attributes: tuple[str, ...] = Field(ATTRIBUTES, description="outputs, in order")
-    weights: dict[str, float] = Field(
-        default_factory=lambda: dict(GOODNESS_WEIGHTS),
-        description="reward = sum of weight x attribute; default: the paper's goodness score",
-    )
-    max_tokens: int = Field(ge=16, description="longer conversations are dropped from training and counted")
-    tune: TuneSettings
-    optimiser: OptimiserSettings
-    evaluate_every: int = Field(ge=1, description="optimiser steps between evaluations of the validation rows")
-
-    @field_validator("attributes")
-    @classmethod
-    def _known_and_different(cls, attributes: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = sorted(set(attributes) - set(ATTRIBUTES))
-        if unknown:
-            raise ValueError(f"{unknown} are no columns of the examples table; known are {list(ATTRIBUTES)}")
-        if not attributes or len(set(attributes)) < len(attributes):
-            raise ValueError(f"name at least one of {list(ATTRIBUTES)}, each once")
-        return attributes
-
-    @model_validator(mode="after")
-    def _weights_name_attributes(self) -> Self:
-        unknown = sorted(set(self.weights) - set(self.attributes))
-        if unknown:
-            raise ValueError(f"reward.weights names {unknown}, which are not among reward.attributes")
-        return self
 
 
 class AlignSettings(Settings):
@@ -140,7 +113,15 @@ class AlignSettings(Settings):
     max_tokens: int = Field(ge=16, description="longer pairs are dropped and counted")
     tune: TuneSettings
     optimiser: OptimiserSettings
+    engine: EngineSettings = Field(default_factory=lambda: EngineSettings.model_validate({}))
     evaluate_every: int = Field(ge=1, description="optimiser steps between evaluations of the validation pairs")
+
+    @field_validator("tune")
+    @classmethod
+    def _moves_something(cls, tune: TuneSettings) -> TuneSettings:
+        if tune.mode == "frozen":
+            raise ValueError("tune.mode 'frozen' trains the head of a reward model; a policy has none")
+        return tune
 
 
 class EvaluateSettings(Settings):

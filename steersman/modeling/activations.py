@@ -44,7 +44,7 @@ def cache_lower(
         if store.get(key) is None:
             model = load() if model is None else model
             with torch.inference_mode():
-                states_TD = lower_states(model, pack(group).to(model.device), num_lower=num_lower)
+                states_TD = lower_states(model, pack([group]).to(model.device), num_lower=num_lower)
             store.put(key, _bits(states_TD))
         advance(group.num_tokens)
 

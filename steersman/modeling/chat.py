@@ -19,10 +19,15 @@ _PROBE = "Steersman"
 
 @dataclass(frozen=True, slots=True)
 class ResponseTokens:
-    """Tokens of one response; the first `num_scored` end with the end-of-turn token, the rest is template."""
+    """Tokens of one response; the first `num_scored` end with the end-of-turn token, the rest is template.
+
+    The first `num_prompt` are the prompt, where a template writes it otherwise once it is answered: such a response
+    shares no prefix.
+    """
 
     ids: tuple[int, ...]
     num_scored: int
+    num_prompt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,19 +104,36 @@ def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
 def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], responses: Sequence[str]) -> Group:
     """Return the tokens of a prompt and its responses.
 
-    The prefix and each response are tokenised apart, as generation does, so that all responses share one prefix.
-    Raises DataError when the template rewrites the prompt once it is answered (it is not prefix-stable), PluginError
-    when it refuses the conversation or closes a turn without a token of its own.
+    The prefix and each response are tokenised apart, as generation does, so that all responses share one prefix. Where
+    the template rewrites the prompt once it is answered (it is not prefix-stable), the prefix is empty and each
+    response brings its own prompt. Raises DataError when the template leaves out or changes an answer, PluginError when
+    it refuses the conversation or closes a turn without a token of its own.
     """
     prefix, end = render_prompt(tokenizer, messages), end_of_turn(tokenizer)
-    found = []
-    for response in responses:
-        answered = _turns(tokenizer, [*messages, Message("assistant", response)])
-        full = _rendered(tokenizer, answered, add_generation_prompt=False)
-        if not full.startswith(prefix):
-            raise DataError("the chat template changes the prompt once it is answered; this template is not supported")
-        found.append(_response_tokens(tokenizer, full[len(prefix) :], end=end))
-    return Group(_encode(tokenizer, prefix), tuple(found))
+    full = [_answered(tokenizer, messages, response) for response in responses]
+    if all(text.startswith(prefix) for text in full):
+        shared = [_response_tokens(tokenizer, text[len(prefix) :], end=end) for text in full]
+        return Group(_encode(tokenizer, prefix), tuple(shared))
+    pairs = zip(full, responses, strict=True)
+    return Group((), tuple(_unshared(tokenizer, text, response, end=end) for text, response in pairs))
+
+
+def _answered(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], response: str) -> str:
+    turns = _turns(tokenizer, [*messages, Message("assistant", response)])
+    return _rendered(tokenizer, turns, add_generation_prompt=False)
+
+
+def _unshared(tokenizer: PreTrainedTokenizerBase, full: str, response: str, *, end: int) -> ResponseTokens:
+    answer = without_forged_turns(tokenizer, response).strip()  # templates strip too
+    place = full.rfind(answer)
+    if place < 0:
+        raise DataError(
+            f"{tokenizer.name_or_path}: the chat template leaves out or changes the answer {answer[:40]!r};"
+            " this template is not supported"
+        )
+    prompt = _encode(tokenizer, full[:place])
+    own = _response_tokens(tokenizer, full[place:], end=end)
+    return ResponseTokens(prompt + own.ids, len(prompt) + own.num_scored, len(prompt))
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:

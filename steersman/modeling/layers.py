@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from steersman.errors import PluginError
-from steersman.modeling.attention import packed_attention
+from steersman.modeling.packed_attention import PACKED, packed_attention
 from steersman.modeling.packing import Packed
 
 _SPLIT_TOLERANCE = 1e-3
@@ -43,17 +43,25 @@ def _only_layers(backbone: PreTrainedModel, start: int, stop: int, *, last: nn.M
 
 
 def all_states(model: PreTrainedModel, packed: Packed) -> torch.Tensor:
-    """Return the normed hidden states of a packed group, (T, D)."""
-    states: torch.Tensor = backbone_of(model)(
-        input_ids=packed.ids, attention_mask=packed.mask, position_ids=packed.positions, use_cache=False
+    """Return the normed hidden states of a packed row, (T, D)."""
+    backbone = backbone_of(model)
+    states: torch.Tensor = backbone(
+        input_ids=packed.ids, position_ids=packed.positions, use_cache=False, **_mask_of(backbone, packed)
     ).last_hidden_state[0]
     return states
 
 
+def _mask_of(backbone: PreTrainedModel, packed: Packed) -> dict[str, object]:
+    # our attention reads the spans of the row, every other a dense mask
+    if backbone.config._attn_implementation == PACKED:
+        return {"packed": packed}
+    return {"attention_mask": packed.mask}
+
+
 @torch.no_grad()
 def frozen_states(model: PreTrainedModel, packed: Packed) -> torch.Tensor:
-    """Return what `all_states` does up to rounding, (T, D), faster on a CPU and without gradients."""
-    with packed_attention(model, packed):
+    """Return what `all_states` does up to rounding, (T, D), faster and without gradients."""
+    with packed_attention(model):
         return all_states(model, packed)
 
 
@@ -73,9 +81,9 @@ def upper_states(model: PreTrainedModel, states_TD: torch.Tensor, packed: Packed
     with _only_layers(backbone, num_lower, len(layers_of(backbone)), last=norm):
         states: torch.Tensor = backbone(
             inputs_embeds=states_TD[None],
-            attention_mask=packed.mask,
             position_ids=packed.positions,
             use_cache=False,
+            **_mask_of(backbone, packed),
         ).last_hidden_state[0]
     return states
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -37,7 +38,7 @@ _CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
-_Auto = type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification]
+_Auto = type[AutoModel] | type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification]
 
 
 @contextmanager
@@ -86,6 +87,13 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
     """Return the causal language model in `folder`, in evaluation mode; PluginError where it is not supported."""
     model = _with_weights(folder, AutoModelForCausalLM, kind="as a causal language model", dtype=dtype)
+    check_attention(model)
+    return placed(model, device)
+
+
+def load_backbone(folder: Path, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
+    """Return the decoder in `folder` without any head, in evaluation mode; PluginError where it is not supported."""
+    model = _with_weights(folder, AutoModel, kind="as a backbone", dtype=dtype)
     check_attention(model)
     return placed(model, device)
 

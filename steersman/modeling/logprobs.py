@@ -15,15 +15,16 @@ _CHUNK_TOKENS = 256
 
 
 def response_logprobs(model: PreTrainedModel, states_TD: torch.Tensor, packed: Packed) -> torch.Tensor:
-    """Return the summed log-probability of each response up to its end-of-turn token, (N,), in nats, float32.
+    """Return the summed log-probability of each response of a row up to its end-of-turn token, (N,), nats, float32.
 
-    The first token of a response is predicted by the last token of the prefix.
+    The first token of a response is predicted by the last token of its prompt.
     """
     sums = []
-    for start, end in zip(packed.starts, packed.scored_ends, strict=True):
-        before = [packed.prefix_length - 1, *range(start, end - 1)]
-        states = states_TD[torch.tensor(before, device=states_TD.device)]
-        sums.append(_summed_logprob(model, states, packed.ids[0, start:end]))
+    for span in packed.spans:
+        for prompt_end, start, end in zip(span.prompt_ends, span.answer_starts, span.scored_ends, strict=True):
+            before = [prompt_end, *range(start, end - 1)]
+            states = states_TD[torch.tensor(before, device=states_TD.device)]
+            sums.append(_summed_logprob(model, states, packed.ids[0, start:end]))
     return torch.stack(sums)
 
 

@@ -1,10 +1,12 @@
-"""Group packing: one sequence `[prefix | response_1 | ... | response_n]` in which responses do not see each other.
+"""Group packing: `[prefix | response_1 | ... | response_n]`, several groups in one row, and no padding.
 
-Shapes: T packed tokens, N responses. Positions restart after the prefix for every response, so each response gets
-the hidden states it would have alone.
+A response sees its prefix and itself, never another response or another group, and its positions go on after its
+prefix: so it gets the hidden states it would have alone. Shapes: T packed tokens of a row, N responses of a row.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -12,60 +14,110 @@ from steersman.modeling.chat import Group
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A group ready for a model: ids (1, T), positions (1, T), mask (1, 1, T, T) true where a key may be seen.
+class Span:
+    """Where one group lies in a row: its prefix is [start, prefix_end), response i is [starts[i], ends[i]).
 
-    `starts` and `ends` bound each response in the sequence; `scored_ends` stops after its end-of-turn token.
+    Of response i, [answer_starts[i], scored_ends[i]) is what was answered, up to the end-of-turn token: before it is a
+    prompt of its own where the prefix is empty, after it what the template adds.
     """
 
-    ids: torch.Tensor
-    positions: torch.Tensor
-    mask: torch.Tensor
-    prefix_length: int
+    start: int
+    prefix_end: int
     starts: tuple[int, ...]
     ends: tuple[int, ...]
+    answer_starts: tuple[int, ...]
     scored_ends: tuple[int, ...]
 
-    def to(self, device: torch.device) -> "Packed":
-        """Return the same on `device`."""
-        return Packed(
-            self.ids.to(device),
-            self.positions.to(device),
-            self.mask.to(device),
-            self.prefix_length,
-            self.starts,
-            self.ends,
-            self.scored_ends,
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """The prefix and then each response, as (first, end); none of them empty."""
+        pairs = [(self.start, self.prefix_end), *zip(self.starts, self.ends, strict=True)]
+        return tuple((first, end) for first, end in pairs if first < end)
+
+    @property
+    def prompt_ends(self) -> tuple[int, ...]:
+        """Where the last token before each answer is: it predicts the answer's first."""
+        return tuple(
+            self.prefix_end - 1 if answer == start else answer - 1
+            for start, answer in zip(self.starts, self.answer_starts, strict=True)
         )
 
 
-def pack(group: Group) -> Packed:
-    """Return `group` as one packed sequence."""
-    prefix = len(group.prefix)
-    ids, positions, segments = list(group.prefix), list(range(prefix)), [0] * prefix
-    starts, ends, scored_ends = [], [], []
-    for number, response in enumerate(group.responses, start=1):
+@dataclass(frozen=True)
+class Packed:
+    """A row ready for a model: ids (1, T), positions (1, T), and the spans of its groups, in order."""
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    spans: tuple[Span, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        """T."""
+        return self.ids.shape[1]
+
+    @property
+    def last_tokens(self) -> tuple[int, ...]:
+        """Where the last token of each response is, over all groups, (N,)."""
+        return tuple(end - 1 for span in self.spans for end in span.ends)
+
+    @cached_property
+    def mask(self) -> torch.Tensor:
+        """True where a query may see a key, (1, 1, T, T): for attention without a better way, and for tests."""
+        groups_T, segments_T = self.segments
+        index_T = torch.arange(self.num_tokens, device=self.ids.device)
+        return visible(index_T[:, None], index_T[None, :], groups_T=groups_T, segments_T=segments_T)[None, None]
+
+    @cached_property
+    def segments(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The group of each token, and its segment within it: 0 the prefix, i the i-th response; (T,) each."""
+        groups, segments = [], []
+        for number, span in enumerate(self.spans):
+            lengths = [span.prefix_end - span.start, *(e - s for s, e in zip(span.starts, span.ends, strict=True))]
+            groups += [number] * sum(lengths)
+            segments += [segment for segment, length in enumerate(lengths) for _ in range(length)]
+        device = self.ids.device
+        return torch.tensor(groups, device=device), torch.tensor(segments, device=device)
+
+    def to(self, device: torch.device) -> "Packed":
+        """Return the same on `device`."""
+        return self if self.ids.device == device else Packed(self.ids.to(device), self.positions.to(device), self.spans)
+
+
+def pack(groups: Sequence[Group]) -> Packed:
+    """Return `groups` as one row, in order."""
+    ids: list[int] = []
+    positions: list[int] = []
+    spans = []
+    for group in groups:
+        spans.append(_append(group, ids=ids, positions=positions))
+    return Packed(torch.tensor([ids]), torch.tensor([positions]), tuple(spans))
+
+
+def _append(group: Group, *, ids: list[int], positions: list[int]) -> Span:
+    start, prefix = len(ids), len(group.prefix)
+    ids += group.prefix
+    positions += range(prefix)
+    starts, ends, answer_starts, scored_ends = [], [], [], []
+    for response in group.responses:
         starts.append(len(ids))
+        answer_starts.append(len(ids) + response.num_prompt)
         scored_ends.append(len(ids) + response.num_scored)
         ids += response.ids
         positions += range(prefix, prefix + len(response.ids))
-        segments += [number] * len(response.ids)
         ends.append(len(ids))
-    return Packed(
-        torch.tensor([ids]),
-        torch.tensor([positions]),
-        group_mask(torch.tensor(segments))[None, None],
-        prefix,
-        tuple(starts),
-        tuple(ends),
-        tuple(scored_ends),
-    )
+    return Span(start, start + prefix, tuple(starts), tuple(ends), tuple(answer_starts), tuple(scored_ends))
 
 
-def group_mask(segments_T: torch.Tensor) -> torch.Tensor:
-    """Return which keys each query sees, (T, T): earlier ones of its own segment and of the prefix (segment 0)."""
-    length = segments_T.shape[0]
-    is_causal = torch.ones(length, length, dtype=torch.bool).tril()
-    is_own = segments_T[:, None] == segments_T[None, :]
-    is_prefix = (segments_T == 0)[None, :]
-    return is_causal & (is_own | is_prefix)
+def visible(
+    query: torch.Tensor, key: torch.Tensor, *, groups_T: torch.Tensor, segments_T: torch.Tensor
+) -> torch.Tensor:
+    """Return whether the token at index `query` sees the one at `key`: the mask of every kind of attention here.
+
+    It sees earlier tokens (and itself) of its own group that belong to its own segment or to the prefix. The indices
+    may have any shapes that broadcast; the answer has that shape.
+    """
+    is_causal = key <= query
+    is_same_group = groups_T[query] == groups_T[key]
+    is_own = segments_T[query] == segments_T[key]
+    return is_causal & is_same_group & (is_own | (segments_T[key] == 0))

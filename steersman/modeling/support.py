@@ -37,12 +37,13 @@ def check_packing(model: PreTrainedModel, group: Group) -> None:
 
     Give a short group: it is run once packed and once for each response, and weights should be float32.
     """
-    packed = pack(group).to(model.device)
+    packed = pack([group]).to(model.device)
     states_TD = all_states(model, packed).float()
-    for response, start, end in zip(group.responses, packed.starts, packed.ends, strict=True):
+    span = packed.spans[0]
+    for response, start, end in zip(group.responses, span.starts, span.ends, strict=True):
         ids = torch.tensor([[*group.prefix, *response.ids]], device=model.device)
         alone_TD = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0].float()
-        together_TD = torch.cat([states_TD[: packed.prefix_length], states_TD[start:end]])
+        together_TD = torch.cat([states_TD[: span.prefix_end], states_TD[start:end]])
         gap = ((together_TD - alone_TD).norm() / alone_TD.norm()).item()
         if not gap < _STATES_TOLERANCE:
             raise PluginError(
@@ -54,12 +55,12 @@ def check_packing(model: PreTrainedModel, group: Group) -> None:
 @torch.no_grad()
 def check_logprobs(model: PreTrainedModel, group: Group) -> None:
     """Raise PluginError unless a response's log-probability is the one the model's own forward pass gives."""
-    packed = pack(group).to(model.device)
+    packed = pack([group]).to(model.device)
     ours_N = response_logprobs(model, all_states(model, packed), packed)
     for response, ours in zip(group.responses, ours_N.tolist(), strict=True):
         ids = torch.tensor([*group.prefix, *response.ids[: response.num_scored]], device=model.device)
         logits_TV = model(input_ids=ids[None], use_cache=False).logits[0].float()
-        first = len(group.prefix)
+        first = len(group.prefix) + response.num_prompt
         plain = -torch.nn.functional.cross_entropy(logits_TV[first - 1 : -1], ids[first:], reduction="sum").item()
         if not abs(ours - plain) <= _LOGPROB_TOLERANCE * max(1.0, abs(plain)):
             raise PluginError(

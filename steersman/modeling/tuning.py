@@ -27,32 +27,24 @@ def num_frozen_layers(model: PreTrainedModel, *, tune: TuneSettings) -> int:
 def make_trainable(model: PreTrainedModel, *, tune: TuneSettings) -> nn.Module:
     """Set what is trained in `model` and return the model to train, with adapters put in for lora.
 
-    A head named `score` is always trained. The embedding and a language-model head tied to it move in full mode only.
+    The embedding and a language-model head tied to it move in full mode only, and nothing does in frozen mode.
     """
     if tune.mode == "full":
         model.requires_grad_(True)
         return model
     model.requires_grad_(False)
+    if tune.mode == "frozen":
+        return model
     if tune.mode == "lora":
         return _with_adapters(model, rank=tune.lora_rank or 1)
     for layer in layers_of(model)[num_frozen_layers(model, tune=tune) :]:
         layer.requires_grad_(True)
     cast(nn.Module, backbone_of(model).norm).requires_grad_(True)
-    if isinstance(getattr(model, "score", None), nn.Module):
-        cast(nn.Module, model.score).requires_grad_(True)
     return model
 
 
 def _with_adapters(model: PreTrainedModel, *, rank: int) -> PeftModel:
-    has_score = hasattr(model, "score")
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=_LORA_ALPHA_PER_RANK * rank,
-        target_modules=_LORA_TARGETS,
-        task_type="SEQ_CLS" if has_score else "CAUSAL_LM",
-        exclude_modules=["score"] if has_score else None,
-    )
-    # peft trains a copy of the head by itself: `score` is in its list of heads
+    config = LoraConfig(r=rank, lora_alpha=_LORA_ALPHA_PER_RANK * rank, target_modules=_LORA_TARGETS)
     return cast(PeftModel, get_peft_model(model, config))
 
 

@@ -3,14 +3,17 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from steersman.config.engine import EngineSettings
 from steersman.config.sections import TuneSettings
 from steersman.modeling.evaluating import evaluating
-from steersman.modeling.loading import load_classifier, load_tokenizer
+from steersman.modeling.loading import load_backbone, load_tokenizer
+from steersman.modeling.packed_attention import packed_attention
+from steersman.modeling.precision import default_device
+from steersman.modeling.rows import autocast, states_of
 from steersman.pipeline.examples import read_pairs
 from steersman.pipeline.models import open_model
-from steersman.pipeline.training import prepare_states, tokenise
+from steersman.pipeline.training import prepare, tokenise
 from steersman.protocols import Progress, no_progress
 from steersman.store.arrays import write_array
 
@@ -27,19 +30,26 @@ def run(
     tokenizer = load_tokenizer(base.folder)
     pairs = read_pairs(data)
     tokens = tokenise(tokenizer, pairs.prompts, pairs.responses, max_tokens=max_tokens, source=str(data))
-    states, _ = prepare_states(
-        lambda dtype: load_classifier(base.folder, num_outputs=1, dtype=dtype),
+    prepared = prepare(
+        lambda dtype: load_backbone(base.folder, dtype=dtype, device=default_device()),
         tokens.groups,
         base=base,
         tune=tune,
+        engine=EngineSettings.model_validate({}),
         progress=progress,
     )
-    features = np.full((pairs.examples.height, states.model.config.hidden_size), np.nan, dtype=np.float32)
-    with progress("features", len(tokens.groups), "pair") as advance, evaluating(states.model):
+    network = prepared.model
+    features = np.full((pairs.examples.height, network.config.hidden_size), np.nan, dtype=np.float32)
+    with (
+        progress("features", len(tokens.groups), "pair") as advance,
+        evaluating(network),
+        packed_attention(network),
+        autocast(network.device, precision=prepared.precision),
+    ):
         for index, number in enumerate(tokens.numbers):
-            packed, states_TD = states.of(index)
-            last = torch.tensor([end - 1 for end in packed.ends], device=states_TD.device)
-            features[2 * number : 2 * number + 2] = states_TD[last].cpu().numpy()
+            row = prepared.rows.of([index])
+            states_TD = states_of(network, row, num_lower=prepared.num_lower)
+            features[2 * number : 2 * number + 2] = states_TD[list(row.packed.last_tokens)].cpu().numpy()
             advance(1)
     write_array(out, features)
     return {"rows": pairs.examples.height, "missing": 2 * tokens.num_too_long}

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from transformers import PreTrainedModel
@@ -10,11 +9,12 @@ from transformers import PreTrainedModel
 from steersman.backends.limits import LimitedScorer
 from steersman.backends.reward_scorer import RewardScorer
 from steersman.errors import PluginError
-from steersman.modeling.loading import load_classifier, load_tokenizer
-from steersman.modeling.precision import default_device, fast_precision, placed
+from steersman.modeling.loading import load_tokenizer
+from steersman.modeling.precision import default_device, fast_precision
 from steersman.pipeline.models import ModelFolder, open_model
+from steersman.pipeline.reward_folder import load_reward_model
 from steersman.protocols import Scorer
-from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
+from steersman.records import ATTRIBUTES
 from steersman.store.runs import CHECKPOINT_FOLDER
 
 
@@ -36,15 +36,12 @@ def open_scorer(model: str) -> OpenScorer:
     checkpoint = Path(model) / CHECKPOINT_FOLDER
     found = open_model(str(checkpoint) if checkpoint.is_dir() else model, role="reward model")
     tokenizer = load_tokenizer(found.folder)
-    network = placed(load_classifier(found.folder, num_outputs=None, dtype=torch.float32), default_device())
-    labels = cast("dict[int, str]", network.config.id2label or {})
-    names = tuple(labels[index] for index in sorted(labels))
+    network = load_reward_model(found.folder, dtype=torch.float32, device=default_device())
+    names = network.spec.attributes
     if not set(names) & set(ATTRIBUTES):
         raise PluginError(f"{model}: its outputs {names} are none of {ATTRIBUTES}; this is not a reward model of ours")
-    weights = getattr(network.config, "reward_weights", None) or GOODNESS_WEIGHTS
-    precision = fast_precision(network.device)
-    scorer = RewardScorer(network, tokenizer, names=names, weights=weights, precision=precision)
-    return OpenScorer(scorer, names, found, _context_tokens(network))
+    scorer = RewardScorer(network, tokenizer, precision=fast_precision(network.device))
+    return OpenScorer(scorer, names, found, _context_tokens(network.backbone))
 
 
 def limited(opened: OpenScorer, *, max_tokens: int | None = None) -> Scorer:

@@ -6,11 +6,12 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from steersman.align.dpo import PreferencePairs, train
+from steersman.align.dpo import Policy, PreferencePairs, train
 from steersman.config.run import TrainDpoSettings
-from steersman.engine.fit import FitResult, Schedule
+from steersman.engine.fit import FitResult, Reports, Schedule
 from steersman.errors import DataError
 from steersman.modeling.loading import load_policy, load_tokenizer
+from steersman.modeling.packed_attention import packed_attention
 from steersman.modeling.precision import default_device
 from steersman.modeling.support import check_logprobs
 from steersman.modeling.tuning import merged
@@ -19,7 +20,7 @@ from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.saving import save_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
-from steersman.pipeline.training import TokenGroups, metrics_logger, prepare_states, tokenise
+from steersman.pipeline.training import TokenGroups, metrics_logger, prepare, tokenise
 from steersman.protocols import Progress, no_progress
 from steersman.store.files import write_json
 from steersman.store.lineage import merge_ancestors
@@ -108,22 +109,23 @@ def _fit(
     torch.manual_seed(settings.seed)  # for the adapters' first weights
     num_training, num_validation = len(training.chosen), len(validation.chosen)
     groups = [*training.tokens.groups, *validation.tokens.groups]
-    states, trained = prepare_states(
+    prepared = prepare(
         lambda dtype: load_policy(base.folder, dtype=dtype, device=default_device()),
         groups,
         base=base,
         tune=align.tune,
+        engine=align.engine,
         progress=progress,
     )
-    check_logprobs(states.model, min(groups, key=lambda group: group.num_tokens))
-    pairs = PreferencePairs(states, [*training.chosen, *validation.chosen], num_training)
+    check_logprobs(prepared.model, min(groups, key=lambda group: group.num_tokens))
+    pairs = PreferencePairs(prepared.rows, [*training.chosen, *validation.chosen], num_training)
     total = num_training * (1 + align.optimiser.epochs) + num_validation
-    with progress("align", total, "pair") as advance:
+    with progress("align", total, "pair") as advance, packed_attention(prepared.model):
         fitted = train(
+            Policy(prepared.model, num_lower=prepared.num_lower),
             pairs,
             beta=align.beta,
-            schedule=Schedule(align.optimiser, align.evaluate_every, settings.seed),
-            on_metrics=metrics_logger(folder / METRICS_FILE, prefix="align"),
-            advance=advance,
+            schedule=Schedule(align.optimiser, align.engine, align.evaluate_every, settings.seed, prepared.precision),
+            reports=Reports(metrics_logger(folder / METRICS_FILE, prefix="align"), advance),
         )
-    return merged(trained).eval(), fitted
+    return merged(prepared.trained).eval(), fitted

@@ -3,29 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from steersman.backends.reward_scorer import RewardScorer
+from steersman.config.reward import RewardSettings
 from steersman.config.run import TrainRewardSettings
-from steersman.config.sections import RewardSettings
-from steersman.engine.fit import FitResult, Schedule
+from steersman.engine.fit import FitResult, Reports, Schedule
 from steersman.errors import ConfigError, DataError
 from steersman.evaluate.pairwise import pairwise_accuracy
-from steersman.modeling.loading import load_classifier, load_tokenizer
-from steersman.modeling.precision import fast_precision
+from steersman.modeling.loading import load_backbone, load_tokenizer
+from steersman.modeling.packed_attention import packed_attention
+from steersman.modeling.precision import default_device, fast_precision
 from steersman.modeling.tuning import merged
 from steersman.pipeline.examples import RatedPairs, read_pairs
 from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, local_models, open_model
-from steersman.pipeline.saving import save_model
+from steersman.pipeline.reward_folder import save_reward_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
-from steersman.pipeline.training import TokenGroups, metrics_logger, prepare_states, tokenise
+from steersman.pipeline.training import TokenGroups, metrics_logger, prepare, tokenise
 from steersman.protocols import Progress, no_progress
 from steersman.records import ATTRIBUTES
+from steersman.reward.heads import Head
+from steersman.reward.model import RewardModel
+from steersman.reward.spec import RewardSpec
 from steersman.reward.train import RatedGroup, train
 from steersman.store.files import write_json
 from steersman.store.lineage import merge_ancestors
@@ -78,7 +83,7 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     training = _read(Path(settings.data.train), tokenizer=tokenizer, reward=reward)
     validation = _read(Path(settings.data.validation), tokenizer=tokenizer, reward=reward)
     model, fitted = _fit(folder, training, validation, base=base, settings=settings, progress=progress)
-    _save(folder / CHECKPOINT_FOLDER, model, tokenizer, reward=reward)
+    save_reward_model(folder / CHECKPOINT_FOLDER, model, tokenizer)
     metrics = _final_metrics(model, tokenizer, validation, settings=settings, progress=progress)
     constant = _constant_error(training, validation, attributes=reward.attributes)
     result = {
@@ -113,50 +118,40 @@ def _fit(
     base: ModelFolder,
     settings: TrainRewardSettings,
     progress: Progress,
-) -> tuple[PreTrainedModel, FitResult]:
+) -> tuple[RewardModel, FitResult]:
     reward = settings.reward
     torch.manual_seed(settings.seed)  # for the adapters' first weights
-    states, trained = prepare_states(
-        lambda dtype: load_classifier(base.folder, num_outputs=len(reward.attributes), dtype=dtype),
+    prepared = prepare(
+        lambda dtype: load_backbone(base.folder, dtype=dtype, device=default_device()),
         [*training.tokens.groups, *validation.tokens.groups],
         base=base,
         tune=reward.tune,
+        engine=reward.engine,
         progress=progress,
     )
-    schedule = Schedule(reward.optimiser, reward.evaluate_every, settings.seed)
+    spec = RewardSpec("linear", reward.attributes, cast("dict[str, float]", reward.weights))
+    head = Head(prepared.model.config.hidden_size, spec=spec).to(prepared.model.device)
+    model = RewardModel(prepared.model, head, spec=spec, num_lower=prepared.num_lower).eval()
     pairs = training.rated_groups(reward.attributes)
-    with progress("reward", len(pairs) * reward.optimiser.epochs, "pair") as advance:
+    with (
+        progress("reward", len(pairs) * reward.optimiser.epochs, "pair") as advance,
+        packed_attention(prepared.model),
+    ):
         fitted = train(
-            states,
+            model,
+            prepared.rows,
             pairs,
             validation.rated_groups(reward.attributes),
-            schedule=schedule,
-            on_metrics=metrics_logger(folder / METRICS_FILE, prefix="reward"),
-            advance=advance,
+            schedule=Schedule(
+                reward.optimiser, reward.engine, reward.evaluate_every, settings.seed, prepared.precision
+            ),
+            reports=Reports(metrics_logger(folder / METRICS_FILE, prefix="reward"), advance),
         )
-    return merged(trained).eval(), fitted
-
-
-def _save(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, reward: RewardSettings) -> None:
-    _separate_pad_token(model, tokenizer)
-    model.config.id2label = dict(enumerate(reward.attributes))
-    model.config.label2id = {name: index for index, name in enumerate(reward.attributes)}
-    model.config.problem_type = "regression"
-    model.config.reward_weights = dict(reward.weights)
-    save_model(folder, model, tokenizer)
-
-
-def _separate_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    # transformers reads the score at the last token that is no padding: with pad == eos it would miss the end
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
-        spare = tokenizer.unk_token or tokenizer.bos_token
-        if spare is not None and spare != tokenizer.eos_token:
-            tokenizer.pad_token = spare
-    model.config.pad_token_id = tokenizer.pad_token_id
+    return RewardModel(merged(prepared.trained), head, spec=spec).eval(), fitted
 
 
 def _final_metrics(
-    model: PreTrainedModel,
+    model: RewardModel,
     tokenizer: PreTrainedTokenizerBase,
     validation: _Rows,
     *,
@@ -165,9 +160,7 @@ def _final_metrics(
 ) -> Mapping[str, object]:
     reward = settings.reward
     rows = validation.pairs.rows_of(validation.tokens.numbers)
-    scorer = RewardScorer(
-        model, tokenizer, names=reward.attributes, weights=reward.weights, precision=fast_precision(model.device)
-    )
+    scorer = RewardScorer(model, tokenizer, precision=fast_precision(model.device))
     with progress("held-out scores", rows.height, "row") as advance:
         scored = scorer.score(rows["prompt"].to_list(), rows["response"].to_list(), advance=advance)
     found: dict[str, object] = {}

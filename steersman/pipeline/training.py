@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from steersman.config.engine import EngineSettings
 from steersman.config.sections import TuneSettings
 from steersman.errors import DataError
 from steersman.modeling.activations import activation_key, cache_lower
@@ -14,7 +15,7 @@ from steersman.modeling.chat import Group, group_tokens
 from steersman.modeling.layers import check_split
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision, default_device, fast_precision, placed, torch_dtype
-from steersman.modeling.states import TrainingStates
+from steersman.modeling.rows import GroupRows
 from steersman.modeling.support import check_packing
 from steersman.modeling.tuning import make_trainable, num_frozen_layers
 from steersman.pipeline.models import ModelFolder, model_sha256
@@ -59,14 +60,32 @@ def tokenise(
     return TokenGroups(groups, numbers, len(prompts) - len(groups))
 
 
-def prepare_states(
-    load: Load, groups: Sequence[Group], *, base: ModelFolder, tune: TuneSettings, progress: Progress
-) -> tuple[TrainingStates, torch.nn.Module]:
-    """Return the states of `groups` under a trainable model, and the module whose weights move.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A model to train and its rows; `trained` is the model or its adapters, `num_lower` layers are cached."""
+
+    model: PreTrainedModel
+    trained: torch.nn.Module
+    rows: GroupRows
+    num_lower: int
+    precision: Precision
+
+
+def prepare(
+    load: Load,
+    groups: Sequence[Group],
+    *,
+    base: ModelFolder,
+    tune: TuneSettings,
+    engine: EngineSettings,
+    progress: Progress,
+) -> Prepared:
+    """Return the model that `load` gives with what is trained set, and the rows of `groups` for it.
 
     With tune.mode 'upper' the lower layers run once, in the fast number format, and their activations are cached.
     """
-    device, precision = _device_and_precision()
+    device = default_device()
+    precision = fast_precision(device) if engine.precision == "auto" else engine.precision
     model = placed(load(torch.float32), device)
     shortest = min(groups, key=lambda group: group.num_tokens)
     check_packing(model, shortest)
@@ -74,7 +93,7 @@ def prepare_states(
     store = FolderArrayStore(cache_folder() / "activations")
     keys: list[str] = []
     if num_lower:
-        check_split(model, pack(shortest).to(device), num_lower=num_lower)
+        check_split(model, pack([shortest]).to(device), num_lower=num_lower)
         sha256 = model_sha256(base.folder)
         keys = [
             activation_key(group, model_sha256=sha256, num_lower=num_lower, precision=precision) for group in groups
@@ -89,12 +108,7 @@ def prepare_states(
                 advance=advance,
             )
     trained = make_trainable(model, tune=tune)
-    return TrainingStates(model, groups, keys, num_lower, store, precision), trained
-
-
-def _device_and_precision() -> tuple[torch.device, Precision]:
-    device = default_device()
-    return device, fast_precision(device)
+    return Prepared(model, trained, GroupRows(groups, keys, store, device), num_lower, precision)
 
 
 def metrics_logger(path: Path, *, prefix: str) -> Callable[[Mapping[str, float]], None]:

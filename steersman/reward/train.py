@@ -3,21 +3,20 @@
 Shapes: N responses of a group, A attributes, B responses of many groups.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import torch
-from torch import nn
-from transformers import PreTrainedModel
 
-from steersman.engine.fit import FitResult, Objective, Schedule, fit
+from steersman.engine.fit import FitResult, Objective, Reports, Schedule, fit
 from steersman.modeling.chat import Group
 from steersman.modeling.evaluating import evaluating
-from steersman.modeling.packing import Packed
-from steersman.modeling.states import TrainingStates
+from steersman.modeling.precision import Precision
+from steersman.modeling.rows import GroupRows, autocast, states_of
 from steersman.reward.head import ridge_head
+from steersman.reward.heads import Outputs
 from steersman.reward.losses import num_labels, regression_loss
+from steersman.reward.model import RewardModel, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,55 +27,48 @@ class RatedGroup:
     labels: torch.Tensor
 
 
-def predictions(model: PreTrainedModel, packed: Packed, states_TD: torch.Tensor) -> torch.Tensor:
-    """Return the outputs read at the last token of each response, (N, A) float32."""
-    last = torch.tensor([end - 1 for end in packed.ends], device=states_TD.device)
-    head = cast(nn.Linear, model.score)
-    return nn.functional.linear(states_TD[last].float(), head.weight.float())
-
-
 def train(
-    states: TrainingStates,
+    model: RewardModel,
+    rows: GroupRows,
     training: Sequence[RatedGroup],
     validation: Sequence[RatedGroup],
     *,
     schedule: Schedule,
-    on_metrics: Callable[[Mapping[str, float]], None],
-    advance: Callable[[int], None],
+    reports: Reports,
 ) -> FitResult:
-    """Train `states.model` in place; `states.groups` are the training groups followed by the validation groups."""
-    model = states.model
-    _start_head(states, training)
+    """Train `model` in place; `rows` are of the training groups followed by the validation groups."""
+    _start_head(model, rows, training, precision=schedule.precision)
     offset = len(training)
 
-    def loss_of(index: int) -> torch.Tensor:
-        packed, states_TD = states.of(index)
-        return regression_loss(predictions(model, packed, states_TD), training[index].labels.to(states_TD.device))
+    def loss_of(indices: Sequence[int]) -> torch.Tensor:
+        outputs: Outputs = model(rows.of(indices))
+        labels = torch.cat([training[index].labels for index in indices])
+        return regression_loss(outputs.raw, labels.to(outputs.raw.device))[None]
 
     def evaluate() -> Mapping[str, float]:
-        with evaluating(model):
-            found = [predictions(model, *states.of(offset + index)).cpu() for index in range(len(validation))]
+        with evaluating(model), autocast(rows.device, precision=schedule.precision):
+            found = [model(rows.of([offset + index])).raw.cpu() for index in range(len(validation))]
         return validation_metrics(found, [each.labels for each in validation])
 
     objective = Objective(
         loss_of,
         evaluate,
-        weights=[num_labels(each.labels) for each in training],
+        weights=torch.tensor([[float(num_labels(each.labels))] for each in training]),
         tokens=[each.group.num_tokens for each in training],
     )
-    return fit(model, objective, schedule=schedule, on_metrics=on_metrics, advance=advance)
+    return fit(model, objective, schedule=schedule, reports=reports)
 
 
-def _start_head(states: TrainingStates, training: Sequence[RatedGroup]) -> None:
-    model = states.model
-    rows = []
-    with evaluating(model):
+def _start_head(model: RewardModel, rows: GroupRows, training: Sequence[RatedGroup], *, precision: Precision) -> None:
+    found = []
+    with evaluating(model), autocast(rows.device, precision=precision):
         for index in range(len(training)):
-            packed, states_TD = states.of(index)
-            rows.append(states_TD[torch.tensor([end - 1 for end in packed.ends])].float().cpu())
-        labels_BA = torch.cat([each.labels for each in training])
-        head = cast(nn.Linear, model.score)
-        head.weight.copy_(ridge_head(torch.cat(rows), labels_BA))
+            row = rows.of([index])
+            states_TD = states_of(model.backbone, row, num_lower=model.num_lower)
+            found.append(read(states_TD, row.packed, pooling=model.spec.pooling)[0].cpu())
+    labels_BA = torch.cat([each.labels for each in training])
+    with torch.no_grad():
+        model.head.linear.weight.copy_(ridge_head(torch.cat(found), labels_BA))
 
 
 def validation_metrics(outputs: Sequence[torch.Tensor], labels: Sequence[torch.Tensor]) -> dict[str, float]:

@@ -1,0 +1,122 @@
+"""The section of reward models: what they predict, from which states, by which objectives."""
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from steersman.config.engine import EngineSettings
+from steersman.config.loading import Settings
+from steersman.config.sections import OptimiserSettings, TuneSettings
+from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
+
+POINTWISE = ("regression", "ordinal", "categorical")
+PAIRWISE = ("bradley-terry", "margin", "scaled", "preference-ordinal")
+HEAD_OF = {"regression": "linear", "ordinal": "ordinal", "categorical": "categorical"}
+
+NamedWeights = Literal["goodness", "helpsteer2-70b", "helpsteer2-340b", "fitted"]
+
+
+class ObjectiveSettings(Settings):
+    """One term of the loss."""
+
+    name: Literal["regression", "ordinal", "categorical", "bradley-terry", "margin", "scaled", "preference-ordinal"] = (
+        Field(
+            description="of single responses: regression, ordinal, categorical; of pairs: bradley-terry, margin, scaled"
+            " (ties are dropped), preference-ordinal (a tie is a level of its own)"
+        )
+    )
+    weight: float = Field(1.0, gt=0, description="its share in the sum of terms")
+
+
+class RewardSettings(Settings):
+    """A reward model: a backbone, a head over the end of each response, and what it is trained to do."""
+
+    model: str = Field(min_length=1, description="backbone: embedded model name, hub name or folder")
+    attributes: tuple[str, ...] = Field(ATTRIBUTES, description="outputs, in order; columns of the training table")
+    head: Literal["linear", "ordinal", "categorical", "gating"] = Field(
+        "linear",
+        description="linear: a number per attribute; ordinal: a number and four thresholds each, so levels have"
+        " probabilities; categorical: a logit per level; gating: numbers, and weights of attributes that depend on the"
+        " prompt",
+    )
+    keep_head: bool = Field(False, description="start from the head saved in `model`, itself a reward model")
+    bias: bool = Field(False, description="give the head a bias; transformers' own heads have none")
+    pooling: Literal["last", "end_of_turn", "mean"] = Field(
+        "last", description="the state that is read: at a response's last token, at its end-of-turn token, their mean"
+    )
+    backbone_layers: int | None = Field(None, ge=1, description="keep so many lower layers of the model; null = all")
+    form: Literal["response", "comparison"] = Field(
+        "response", description="response: each is scored alone; comparison: both are read together, in both orders"
+    )
+    objectives: tuple[ObjectiveSettings, ...] = Field(
+        (ObjectiveSettings(name="regression", weight=1.0),), description="terms of the loss, summed by their weights"
+    )
+    preference: str = Field(
+        "helpfulness",
+        description="the label whose difference says which response is better, where the data are ratings",
+    )
+    ranked_by: str = Field(
+        "helpfulness", description="the output that objectives of pairs rank by; 'reward' = the weighted sum"
+    )
+    sample_weights: Literal["none", "agreement"] = Field(
+        "none", description="agreement: labels that raters agree on count more (needs the lists of ratings)"
+    )
+    weights: dict[str, float] | NamedWeights = Field(
+        default_factory=lambda: dict(GOODNESS_WEIGHTS),
+        description="reward = sum of weight x attribute: weights by name, 'goodness' (the default), the published"
+        " 'helpsteer2-70b' or 'helpsteer2-340b', or 'fitted' on the validation rows",
+    )
+    max_tokens: int = Field(ge=16, description="longer conversations are dropped from training and counted")
+    tune: TuneSettings
+    optimiser: OptimiserSettings
+    engine: EngineSettings = Field(default_factory=lambda: EngineSettings.model_validate({}))
+    evaluate_every: int = Field(ge=1, description="optimiser steps between evaluations of the validation rows")
+    learning_curve: tuple[int, ...] = Field(
+        (), description="also train on so many pairs each, afresh, and log how the validation accuracy grows"
+    )
+
+    @field_validator("attributes")
+    @classmethod
+    def _different(cls, attributes: tuple[str, ...]) -> tuple[str, ...]:
+        if not attributes or len(set(attributes)) < len(attributes) or not all(attributes):
+            raise ValueError("name at least one attribute, each once")
+        return attributes
+
+    @field_validator("objectives")
+    @classmethod
+    def _at_least_one(cls, objectives: tuple[ObjectiveSettings, ...]) -> tuple[ObjectiveSettings, ...]:
+        names = [each.name for each in objectives]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("name at least one objective, each once")
+        return objectives
+
+    @model_validator(mode="after")
+    def _weights_name_attributes(self) -> Self:
+        named = self.weights if isinstance(self.weights, dict) else {}
+        unknown = sorted(set(named) - set(self.attributes))
+        if unknown:
+            raise ValueError(f"reward.weights names {unknown}, which are not among reward.attributes")
+        return self
+
+    @model_validator(mode="after")
+    def _ranked_by_an_output(self) -> Self:
+        if self.is_pairwise and self.ranked_by not in (*self.attributes, "reward"):
+            raise ValueError(
+                f"reward.ranked_by is {self.ranked_by!r}; it must be 'reward' or one of {list(self.attributes)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _head_serves_objectives(self) -> Self:
+        for each in self.objectives:
+            needed = HEAD_OF.get(each.name)
+            if needed is not None and needed != ("linear" if self.head == "gating" else self.head):
+                raise ValueError(f"objective {each.name!r} needs reward.head {needed!r}, not {self.head!r}")
+        if self.form == "comparison" and any(each.name in POINTWISE for each in self.objectives):
+            raise ValueError("reward.form 'comparison' takes objectives of pairs only: " + ", ".join(PAIRWISE))
+        return self
+
+    @property
+    def is_pairwise(self) -> bool:
+        """Whether any objective is one of pairs."""
+        return any(each.name in PAIRWISE for each in self.objectives)

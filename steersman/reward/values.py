@@ -1,0 +1,40 @@
+"""From a head's outputs to what they say: a value per attribute, and one reward.
+
+Shapes: N responses, A attributes, L levels.
+"""
+
+import torch
+
+from steersman.reward.categorical import categorical_probabilities
+from steersman.reward.heads import Outputs
+from steersman.reward.ordinal import ordinal_probabilities
+from steersman.reward.spec import NUM_LEVELS, RewardSpec
+
+
+def values(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
+    """Return the value of each attribute, (N, A): the number itself, or the level expected of an ordinal one."""
+    if spec.kind in ("linear", "gating"):
+        return outputs.raw
+    levels = torch.arange(NUM_LEVELS, dtype=torch.float32, device=outputs.raw.device)
+    return level_probabilities(outputs, spec=spec) @ levels
+
+
+def level_probabilities(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
+    """Return P(level | prompt, response), (N, A, L), of an ordinal or categorical head.
+
+    Raises ValueError for a head that models no levels.
+    """
+    if spec.kind == "ordinal" and outputs.thresholds is not None:
+        return ordinal_probabilities(outputs.raw, outputs.thresholds)
+    if spec.kind == "categorical":
+        return categorical_probabilities(outputs.raw.unflatten(1, (len(spec.attributes), NUM_LEVELS)))
+    raise ValueError(f"a head of kind {spec.kind!r} has no probabilities of levels")
+
+
+def rewards(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
+    """Return the rewards, (N,): attributes weighed by the spec's weights, or by the gates of the prompt."""
+    found_NA = values(outputs, spec=spec)
+    if outputs.gates is not None:
+        return (found_NA * outputs.gates).sum(dim=1)
+    weights_A = torch.tensor([spec.weights.get(name, 0.0) for name in spec.attributes]).to(found_NA)
+    return found_NA @ weights_A
