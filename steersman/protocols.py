@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ class Scored:
 
 # Called with the amount of work just done; `total` is what the bar was opened with.
 Advance = Callable[[int], None]
+Metrics = Mapping[str, float]
 
 
 class Progress(Protocol):
@@ -52,6 +53,37 @@ class Progress(Protocol):
 
     def __call__(self, label: str, total: int, unit: str) -> AbstractContextManager[Advance]:
         """Return a context manager that gives the function to advance the bar by some units."""
+        ...
+
+
+@runtime_checkable
+class NotingAdvance(Protocol):
+    """An `Advance` that also has room for figures beside the bar."""
+
+    def __call__(self, amount: int, /) -> None:
+        """Advance by the amount of work just done."""
+        ...
+
+    def note(self, values: Metrics) -> None:
+        """Show `values` beside the bar in place of those shown before, such as the running loss."""
+        ...
+
+
+def note(advance: Advance, values: Metrics) -> None:
+    """Show `values` beside the bar of `advance` where it has room for them, else do nothing."""
+    if isinstance(advance, NotingAdvance):
+        advance.note(values)
+
+
+class Tracker(Protocol):
+    """Keeps the metrics of a training where people watch them, besides metrics.jsonl."""
+
+    def log(self, step: int, metrics: Metrics) -> None:
+        """Keep the metrics of an optimiser step; names are stage/what, such as reward/train_loss."""
+        ...
+
+    def close(self) -> None:
+        """Write what is not written yet; nothing is logged afterwards."""
         ...
 
 
@@ -121,9 +153,6 @@ class ArrayStore(Protocol):
     def put(self, key: str, array: npt.NDArray[np.generic]) -> None:
         """Keep `array` under `key`."""
         ...
-
-
-Metrics = Mapping[str, float]
 
 
 @contextmanager
