@@ -20,11 +20,12 @@ from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.saving import save_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
-from steersman.pipeline.training import TokenGroups, metrics_logger, prepare, tokenise
+from steersman.pipeline.tracking import logged_metrics
+from steersman.pipeline.training import TokenGroups, prepare, tokenise
 from steersman.protocols import Progress, no_progress
 from steersman.store.files import write_json
 from steersman.store.lineage import merge_ancestors
-from steersman.store.runs import CHECKPOINT_FOLDER, METRICS_FILE
+from steersman.store.runs import CHECKPOINT_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +121,16 @@ def _fit(
     check_logprobs(prepared.model, min(groups, key=lambda group: group.num_tokens))
     pairs = PreferencePairs(prepared.rows, [*training.chosen, *validation.chosen], num_training)
     total = num_training * (1 + align.optimiser.epochs) + num_validation
-    with progress("align", total, "pair") as advance, packed_attention(prepared.model):
+    with (
+        progress("align", total, "pair") as advance,
+        packed_attention(prepared.model),
+        logged_metrics(folder, prefix="align", trackers=align.engine.trackers, settings=settings) as log,
+    ):
         fitted = train(
             Policy(prepared.model, num_lower=prepared.num_lower),
             pairs,
             beta=align.beta,
             schedule=Schedule(align.optimiser, align.engine, align.evaluate_every, settings.seed, prepared.precision),
-            reports=Reports(metrics_logger(folder / METRICS_FILE, prefix="align"), advance),
+            reports=Reports(log, advance),
         )
     return merged(prepared.trained).eval(), fitted

@@ -25,7 +25,8 @@ from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.reward_folder import save_reward_model
 from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
-from steersman.pipeline.training import TokenGroups, metrics_logger, prepare, tokenise
+from steersman.pipeline.tracking import logged_metrics
+from steersman.pipeline.training import TokenGroups, prepare, tokenise
 from steersman.protocols import Progress, no_progress
 from steersman.records import ATTRIBUTES
 from steersman.reward.heads import Head
@@ -34,7 +35,7 @@ from steersman.reward.spec import RewardSpec
 from steersman.reward.train import RatedGroup, train
 from steersman.store.files import write_json
 from steersman.store.lineage import merge_ancestors
-from steersman.store.runs import CHECKPOINT_FOLDER, METRICS_FILE
+from steersman.store.runs import CHECKPOINT_FOLDER
 
 BOOTSTRAP_ROUNDS = 2000
 
@@ -136,6 +137,7 @@ def _fit(
     with (
         progress("reward", len(pairs) * reward.optimiser.epochs, "pair") as advance,
         packed_attention(prepared.model),
+        logged_metrics(folder, prefix="reward", trackers=reward.engine.trackers, settings=settings) as log,
     ):
         fitted = train(
             model,
@@ -145,7 +147,7 @@ def _fit(
             schedule=Schedule(
                 reward.optimiser, reward.engine, reward.evaluate_every, settings.seed, prepared.precision
             ),
-            reports=Reports(metrics_logger(folder / METRICS_FILE, prefix="reward"), advance),
+            reports=Reports(log, advance),
         )
     return RewardModel(merged(prepared.trained), head, spec=spec).eval(), fitted
 

@@ -1,8 +1,7 @@
 """What every training verb does first: tokens, dropped rows, trainable weights, cached lower activations."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -23,7 +22,6 @@ from steersman.protocols import Progress
 from steersman.records import text_to_messages
 from steersman.store.arrays import FolderArrayStore
 from steersman.store.cache import cache_folder
-from steersman.store.files import append_jsonl
 
 Load = Callable[[torch.dtype], PreTrainedModel]
 
@@ -109,20 +107,3 @@ def prepare(
             )
     trained = make_trainable(model, tune=tune)
     return Prepared(model, trained, GroupRows(groups, keys, store, device), num_lower, precision)
-
-
-def metrics_logger(path: Path, *, prefix: str) -> Callable[[Mapping[str, float]], None]:
-    """Return a function that appends one line of metrics: "loss" becomes "<prefix>/validation_loss", and so on."""
-
-    def log(metrics: Mapping[str, float]) -> None:
-        row: dict[str, object] = {}
-        for name, value in metrics.items():
-            if name == "step":
-                row[name] = int(value)
-            elif name in ("loss", "accuracy"):
-                row[f"{prefix}/validation_{name}"] = value
-            else:
-                row[f"{prefix}/{name}"] = value
-        append_jsonl(path, row)
-
-    return log
