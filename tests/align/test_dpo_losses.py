@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from steersman.align.dpo import margin_of, preference_metrics
+from steersman.align.dpo import margins_of, preference_metrics
 from steersman.align.losses import dpo_loss, log_ratio_margin
 
 
@@ -52,8 +52,12 @@ def test_shapes_that_would_broadcast_are_refused(wrong: str) -> None:
         log_ratio_margin(torch.zeros(2), tensors.pop("rejected_B"), **tensors)
 
 
-def test_the_margin_of_one_pair_is_read_from_its_two_logprobs() -> None:
-    assert margin_of(nats(-9.0, -12.0), nats(-10.0, -10.0)).tolist() == [3.0]
+def test_the_margin_of_each_pair_is_read_from_its_two_logprobs() -> None:
+    logprobs_P2, reference_P2 = (
+        torch.tensor([[-9.0, -12.0], [-5.0, -1.0]]),
+        torch.tensor([[-10.0, -10.0], [-5.0, -2.0]]),
+    )
+    assert margins_of(logprobs_P2, reference_P2).tolist() == [3.0, -1.0]
 
 
 def test_metrics_count_a_margin_above_zero_as_right_and_zero_as_half() -> None:

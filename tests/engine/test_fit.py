@@ -1,93 +1,20 @@
 """The training loop on models small enough to do by hand."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 import torch
+from constant_model import LABELS, Constant, Recorder, counts_of, optimiser_settings, run, schedule, squared_errors
 from torch import nn
 from torch.testing import assert_close
 
-from steersman.config.sections import OptimiserSettings
-from steersman.engine.fit import FitResult, Objective, Schedule, batches, fit, make_optimiser, num_steps, warmed_up
-
-# groups with one, two and three labels: a mean over groups is not a mean over labels
-LABELS = [[1.0], [2.0, 4.0], [3.0, 3.0, 9.0]]
-NO_CLIPPING = 1e9
-
-
-class Constant(nn.Module):
-    """A model of one weight that predicts itself."""
-
-    def __init__(self, value: float = 0.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full((1, 1), value))
-
-
-class Recorder:
-    """Keeps every row of metrics."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def __call__(self, metrics: Mapping[str, float]) -> None:
-        self.rows.append(dict(metrics))
-
-
-def schedule(seed: int = 0, evaluate_every: int = 1, **optimiser: object) -> Schedule:
-    settings = {
-        "learning_rate": 0.1,
-        "epochs": 1,
-        "batch_pairs": 3,
-        "warmup_steps": 0,
-        "weight_decay": 0.0,
-        "clip_norm": NO_CLIPPING,
-        **optimiser,
-    }
-    return Schedule(OptimiserSettings.model_validate(settings), evaluate_every, seed)
-
-
-def squared_errors(model: Constant, labels: Sequence[Sequence[float]]) -> Objective:
-    def loss_of(index: int) -> torch.Tensor:
-        return (model.weight - torch.tensor(labels[index])).square().sum()
-
-    return Objective(loss_of, lambda: {"loss": 0.0}, [len(each) for each in labels], [10 for _ in labels])
-
-
-def run(
-    model: nn.Module,
-    objective: Objective,
-    plan: Schedule,
-    *,
-    on_metrics: Callable[[Mapping[str, float]], None] = lambda _: None,
-) -> FitResult:
-    return fit(model, objective, schedule=plan, on_metrics=on_metrics, advance=lambda _: None)
-
-
-def test_every_epoch_covers_every_group_once_in_a_new_order() -> None:
-    found = list(batches(10, schedule=schedule(epochs=2, batch_pairs=4)))
-    assert [len(batch) for batch in found] == [4, 4, 2, 4, 4, 2]
-    epochs = [[index for batch in part for index in batch] for part in (found[:3], found[3:])]
-    assert [sorted(order) for order in epochs] == [list(range(10))] * 2
-    assert epochs[0] != epochs[1]
-
-
-def test_only_the_seed_decides_the_order() -> None:
-    torch.manual_seed(1)
-    first = list(batches(10, schedule=schedule(seed=3)))
-    torch.manual_seed(2)
-    assert list(batches(10, schedule=schedule(seed=3))) == first
-    assert list(batches(10, schedule=schedule(seed=4))) != first
-
-
-@pytest.mark.parametrize(("num_groups", "size", "epochs"), [(10, 4, 2), (8, 4, 3), (1, 4, 1), (4, 1, 1), (0, 2, 1)])
-def test_steps_are_counted_as_they_are_taken(num_groups: int, size: int, epochs: int) -> None:
-    plan = schedule(batch_pairs=size, epochs=epochs)
-    assert num_steps(num_groups, optimiser=plan.optimiser) == len(list(batches(num_groups, schedule=plan)))
+from steersman.engine.fit import Objective, make_optimiser
+from steersman.errors import RunError
 
 
 def test_the_loss_of_a_batch_is_the_mean_over_its_labels() -> None:
     recorder, model = Recorder(), Constant()
-    run(model, squared_errors(model, LABELS), schedule(), on_metrics=recorder)
+    run(model, squared_errors(model, LABELS), schedule(), recorder=recorder)
     squares = [label**2 for labels in LABELS for label in labels]
     assert recorder.rows[1]["train_loss"] == pytest.approx(sum(squares) / len(squares))
 
@@ -101,27 +28,49 @@ def test_the_gradient_of_a_batch_is_that_of_the_mean_over_its_labels() -> None:
     assert model.weight.grad.item() == pytest.approx(expected)
 
 
-def test_groups_summed_one_by_one_have_the_gradient_of_one_big_batch() -> None:
+@pytest.mark.parametrize("budget", [1, 3, 5, 100])
+def test_rows_of_any_budget_have_the_gradient_of_one_big_batch(budget: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(count, 3, generator=generator) for count in (1, 4, 2)]
+    inputs = [torch.randn(count, 3, generator=generator) for count in (1, 4, 2, 3)]
     labels = [torch.randn(len(each), 2, generator=generator) for each in inputs]
     model = nn.Linear(3, 2)
     whole = (model(torch.cat(inputs)) - torch.cat(labels)).square().mean()
     expected = torch.autograd.grad(whole, list(model.parameters()))
 
-    def loss_of(index: int) -> torch.Tensor:
-        predicted: torch.Tensor = model(inputs[index])
-        return (predicted - labels[index]).square().sum()
+    def loss_of(indices: Sequence[int]) -> torch.Tensor:
+        predicted: torch.Tensor = model(torch.cat([inputs[index] for index in indices]))
+        return (predicted - torch.cat([labels[index] for index in indices])).square().sum()[None]
 
-    run(model, Objective(loss_of, lambda: {"loss": 0.0}, [each.numel() for each in labels], [1] * 3), schedule())
+    weights = torch.tensor([[float(each.numel())] for each in labels])
+    objective = Objective(loss_of, lambda: {"loss": 0.0}, weights, [len(each) for each in inputs])
+    run(model, objective, schedule(batch_pairs=4, engine={"micro_batch_tokens": budget}))
     for parameter, gradient in zip(model.parameters(), expected, strict=True):
-        assert_close(parameter.grad, gradient)
+        assert_close(parameter.grad, gradient, atol=1e-6, rtol=0)
+
+
+def test_each_term_is_a_mean_over_its_own_weight_times_its_coefficient() -> None:
+    # two terms of a weight w: groups have one label each, and the second group alone has a preference
+    model = Constant(0.5)
+    targets, weights = torch.tensor([[1.0, 0.0], [3.0, 7.0]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+
+    def loss_of(indices: Sequence[int]) -> torch.Tensor:
+        chosen = list(indices)
+        return (weights[chosen] * (model.weight - targets[chosen]).square()).sum(dim=0)
+
+    recorder = Recorder()
+    objective = Objective(loss_of, lambda: {"loss": 0.0}, weights, [1, 1], coefficients=(1.0, 0.25))
+    run(model, objective, schedule(engine={"micro_batch_tokens": 1}), recorder=recorder)
+    assert recorder.rows[1]["train_loss"] == pytest.approx((0.5**2 + 2.5**2) / 2 + 0.25 * 6.5**2)
+    assert model.weight.grad is not None
+    assert model.weight.grad.item() == pytest.approx((-2 * 0.5 - 2 * 2.5) / 2 + 0.25 * -2 * 6.5)
 
 
 def test_a_gradient_is_cut_to_the_norm_over_all_weights() -> None:
     model = nn.Linear(1, 1)
     inputs, label = torch.tensor([[3.0]]), 1000.0
-    objective = Objective(lambda _: (model(inputs) - label).square().sum(), lambda: {"loss": 0.0}, [1.0], [1])
+    objective = Objective(
+        lambda _: (model(inputs) - label).square().sum()[None], lambda: {"loss": 0.0}, torch.ones(1, 1), [1]
+    )
     run(model, objective, schedule(clip_norm=0.5))
     gradients = torch.cat([each.grad.flatten() for each in model.parameters() if each.grad is not None])
     # d/dw = 3 d/db, so of a norm of 0.5 the weight has 3 / sqrt(10) and the bias 1 / sqrt(10)
@@ -142,15 +91,20 @@ class Validation:
         self._losses = iter(losses)
         self.weights: list[float] = []
 
-    def __call__(self) -> dict[str, float]:
+    def __call__(self) -> Mapping[str, float]:
         self.weights.append(self._model.weight.item())
         return {"loss": next(self._losses), "accuracy": float(len(self.weights))}
 
 
+def judged(model: Constant, losses: Sequence[float]) -> tuple[Objective, Validation]:
+    """Return the objective of LABELS with validation losses told beforehand."""
+    evaluate = Validation(model, losses)
+    return Objective(squared_errors(model, LABELS).loss_of, evaluate, counts_of(LABELS), [1] * 3), evaluate
+
+
 def test_the_weights_of_the_lowest_validation_loss_are_restored() -> None:
     model = Constant()
-    evaluate = Validation(model, [5.0, 4.0, 3.0, 6.0, 7.0])
-    objective = Objective(squared_errors(model, LABELS).loss_of, evaluate, [1, 2, 3], [1] * 3)
+    objective, evaluate = judged(model, [5.0, 4.0, 3.0, 6.0, 7.0])
     result = run(model, objective, schedule(epochs=8, evaluate_every=2))
     assert model.weight.item() == evaluate.weights[2]
     assert len(set(evaluate.weights)) == len(evaluate.weights)
@@ -159,23 +113,37 @@ def test_the_weights_of_the_lowest_validation_loss_are_restored() -> None:
 
 def test_a_training_that_only_harms_leaves_the_start() -> None:
     model = Constant(0.25)
-    evaluate = Validation(model, [1.0, 2.0, 1.0])
-    objective = Objective(squared_errors(model, LABELS).loss_of, evaluate, [1, 2, 3], [1] * 3)
-    result = run(model, objective, schedule(epochs=2))
-    assert (model.weight.item(), result.best_step) == (0.25, 0)
-
-
-def test_a_validation_loss_that_is_no_number_is_never_the_best() -> None:
-    model = Constant(0.25)
-    evaluate = Validation(model, [1.0, float("nan"), float("nan")])
-    objective = Objective(squared_errors(model, LABELS).loss_of, evaluate, [1, 2, 3], [1] * 3)
+    objective, _ = judged(model, [1.0, 2.0, 1.0])
     assert run(model, objective, schedule(epochs=2)).best_step == 0
     assert model.weight.item() == 0.25
 
 
+def test_a_validation_loss_that_is_no_number_is_never_the_best() -> None:
+    model = Constant(0.25)
+    objective, _ = judged(model, [1.0, float("nan"), float("nan")])
+    assert run(model, objective, schedule(epochs=2)).best_step == 0
+    assert model.weight.item() == 0.25
+
+
+def test_a_start_whose_loss_is_no_number_is_refused() -> None:
+    model = Constant()
+    objective, _ = judged(model, [float("nan")])
+    with pytest.raises(RunError, match="the validation loss is nan before the first step"):
+        run(model, objective, schedule())
+
+
+def test_training_stops_after_so_many_evaluations_without_a_better_one() -> None:
+    model = Constant()
+    objective, evaluate = judged(model, [5.0, 4.0, 4.5, 3.0, 3.5, 3.0, 1.0])
+    # better at steps 1 and 3; 3.5 and 3.0 (no better than 3.0) are two in a row that are not, so 1.0 is never seen
+    result = run(model, objective, schedule(epochs=9, engine={"patience": 2}))
+    assert (result.steps, result.best_step) == (5, 3)
+    assert model.weight.item() == evaluate.weights[3]
+
+
 def test_the_last_step_is_evaluated_whatever_the_interval() -> None:
     recorder, model = Recorder(), Constant()
-    run(model, squared_errors(model, LABELS), schedule(epochs=5, evaluate_every=2), on_metrics=recorder)
+    run(model, squared_errors(model, LABELS), schedule(epochs=5, evaluate_every=2), recorder=recorder)
     assert [row["step"] for row in recorder.rows] == [0, 2, 4, 5]
 
 
@@ -184,31 +152,26 @@ def test_the_train_loss_is_the_mean_since_the_last_evaluation() -> None:
     for recorder, interval in ((every, 1), (seldom, 2)):
         model = Constant()
         plan = schedule(epochs=4, evaluate_every=interval)
-        run(model, squared_errors(model, LABELS), plan, on_metrics=recorder)
+        run(model, squared_errors(model, LABELS), plan, recorder=recorder)
     losses = [row["train_loss"] for row in every.rows[1:]]
     expected = [(losses[0] + losses[1]) / 2, (losses[2] + losses[3]) / 2]
     assert [row["train_loss"] for row in seldom.rows[1:]] == pytest.approx(expected)
 
 
-def test_the_rate_warms_up_and_stays() -> None:
+def test_the_rate_of_each_step_is_reported() -> None:
     recorder, model = Recorder(), Constant()
-    plan = schedule(epochs=6, warmup_steps=4)
-    run(model, squared_errors(model, LABELS), plan, on_metrics=recorder)
+    plan = schedule(epochs=6, warmup_steps=2, schedule="linear")
+    run(model, squared_errors(model, LABELS), plan, recorder=recorder)
     rates = [row["learning_rate"] for row in recorder.rows[1:]]
-    assert rates == pytest.approx([0.1 * share for share in (0.25, 0.5, 0.75, 1, 1, 1)])
+    assert rates == pytest.approx([0.1 * share for share in (0.5, 1, 0.75, 0.5, 0.25, 0)])
 
 
 def test_the_first_step_moves_by_the_warmed_up_rate() -> None:
     # AdamW's first step is the rate times the sign of the gradient; labels lie above the weight
     model = Constant()
-    evaluate = Validation(model, [2.0, 1.0])
-    objective = Objective(squared_errors(model, LABELS).loss_of, evaluate, [1, 2, 3], [1] * 3)
+    objective, evaluate = judged(model, [2.0, 1.0])
     run(model, objective, schedule(warmup_steps=4))
     assert evaluate.weights[1] == pytest.approx(0.1 / 4, rel=1e-4)
-
-
-def test_without_warm_up_the_rate_is_at_its_peak() -> None:
-    assert warmed_up(1, warmup_steps=0) == 1.0
 
 
 def test_decay_shrinks_matrices_and_leaves_vectors() -> None:
@@ -217,7 +180,10 @@ def test_decay_shrinks_matrices_and_leaves_vectors() -> None:
     nn.init.ones_(model.bias)
     losses = iter([1.0, 0.0])
     objective = Objective(
-        lambda _: 0 * (model.weight.sum() + model.bias.sum()), lambda: {"loss": next(losses)}, [1.0], [1]
+        lambda _: 0 * (model.weight.sum() + model.bias.sum())[None],
+        lambda: {"loss": next(losses)},
+        torch.ones(1, 1),
+        [1],
     )
     run(model, objective, schedule(learning_rate=0.1, weight_decay=0.5))
     assert_close(model.weight.detach(), torch.full((1, 2), 1 - 0.1 * 0.5))
@@ -227,16 +193,15 @@ def test_decay_shrinks_matrices_and_leaves_vectors() -> None:
 def test_frozen_weights_are_not_given_to_the_optimiser() -> None:
     model = nn.Linear(2, 1)
     model.weight.requires_grad_(False)
-    groups = make_optimiser(model, optimiser=schedule().optimiser).param_groups
+    groups = make_optimiser(model, optimiser=optimiser_settings()).param_groups
     held = [parameter for group in groups for parameter in group["params"]]
     assert [id(each) for each in held] == [id(model.bias)]
 
 
 def test_progress_counts_groups_and_the_result_counts_tokens() -> None:
-    model, counts = Constant(), list[int]()
-    plan = schedule(batch_pairs=2, epochs=2)
-    result = fit(model, squared_errors(model, LABELS), schedule=plan, on_metrics=lambda _: None, advance=counts.append)
-    assert counts == [2, 1, 2, 1]
+    model, recorder = Constant(), Recorder()
+    result = run(model, squared_errors(model, LABELS), schedule(batch_pairs=2, epochs=2), recorder=recorder)
+    assert recorder.counts == [2, 1, 2, 1]
     assert (result.steps, result.tokens) == (4, 2 * 10 * len(LABELS))
 
 
@@ -249,17 +214,18 @@ def small_training(*, seed: int, device: str = "cpu") -> tuple[list[torch.Tensor
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)).to(device)
 
-    def loss_of(index: int) -> torch.Tensor:
-        predicted: torch.Tensor = model(inputs[index])
-        return (predicted - labels[index]).square().sum()
+    def loss_of(indices: Sequence[int]) -> torch.Tensor:
+        predicted: torch.Tensor = model(inputs[list(indices)])
+        return (predicted - labels[list(indices)]).square().sum()[None]
 
     def evaluate() -> dict[str, float]:
         with torch.no_grad():
             return {"loss": (model(inputs) - labels).square().mean().item()}
 
     recorder = Recorder()
-    objective = Objective(loss_of, evaluate, [1] * 12, [1] * 12)
-    run(model, objective, schedule(seed=seed, epochs=5, batch_pairs=5, weight_decay=0.1), on_metrics=recorder)
+    objective = Objective(loss_of, evaluate, torch.ones(12, 1), [1] * 12)
+    plan = schedule(seed=seed, epochs=5, batch_pairs=5, weight_decay=0.1, engine={"micro_batch_tokens": 2})
+    run(model, objective, plan, recorder=recorder)
     return [each.detach().cpu() for each in model.parameters()], recorder.rows
 
 
