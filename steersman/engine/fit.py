@@ -155,7 +155,8 @@ def take_step(
     with autocast(parameters[0].device, precision=schedule.precision):
         for indices in micro_batches(batch, tokens=objective.tokens, budget=schedule.engine.micro_batch_tokens):
             terms_K = objective.loss_of(indices)
-            loss = terms_K @ shares_K.to(terms_K)
+            # no product of vectors: autocast would round the loss and its gradient to bfloat16
+            loss = (terms_K * shares_K.to(terms_K)).sum()
             loss.backward()
             loss_sum += loss.item()
     for group in optimiser.param_groups:
