@@ -1,4 +1,4 @@
-"""The small Python client of the annotation site."""
+"""The small Python clients: of the annotation site, and of the reward server for trainers."""
 
 import contextlib
 import time
@@ -15,9 +15,15 @@ from steersman.records import Message
 # between the four attempts of a call
 _PAUSES_SECONDS = (0.2, 0.5, 1.0)
 _BUSY = 503
+_FULL = 429
+_LONGEST_PAUSE_SECONDS = 60.0
+# Rows of one request to the reward server: what it scores in one batch unless told otherwise.
+_ROWS_PER_REQUEST = 64
 
 # One response's scores by attribute, and optionally `confidence` (0 to 2) and `safe`.
 Scores = Mapping[str, int | bool]
+# A text, or the turns of a conversation as `{"role": ..., "content": ...}`.
+Conversation = str | Sequence[Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +135,106 @@ class AnnotationClient:
             return self._http.request(method, path, json=body)
         except httpx.TransportError as error:
             raise RunError(f"{self._url}: cannot be reached ({error}); is the site running?") from error
+
+
+class RewardClient:
+    """A connection to a reward server, as the reward function of a trainer.
+
+    A full or stopping server, or one that cannot be reached, is asked again until `patience_seconds` have passed:
+    a training step waits rather than fails. System turns are left out, reward models have no place for them. Raises
+    SteersmanError with the server's message when it refuses, RunError when patience ends.
+    """
+
+    def __init__(self, url: str, *, timeout_seconds: float = 600.0, patience_seconds: float = 600.0) -> None:
+        """Connect to the server at `url`, such as http://127.0.0.1:8100."""
+        self._url = url.rstrip("/")
+        self._patience_seconds = patience_seconds
+        self._http = httpx.Client(base_url=self._url, timeout=timeout_seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def scores(self, prompts: Sequence[Conversation], completions: Sequence[Conversation]) -> list[dict[str, float]]:
+        """Return `{output: score, ..., "reward": reward}` of each completion, in order."""
+        rows = [_reward_row(*each) for each in zip(prompts, completions, strict=True)]
+        scores: list[dict[str, float]] = []
+        for start in range(0, len(rows), _ROWS_PER_REQUEST):
+            answer = self._post({"rows": rows[start : start + _ROWS_PER_REQUEST]})
+            scores += cast("list[dict[str, float]]", answer["scores"])
+        return scores
+
+    def trl_rewards(
+        self, prompts: Sequence[Conversation], completions: Sequence[Conversation], **_: object
+    ) -> list[float]:
+        """Return one reward per completion: a reward function of TRL's GRPOTrainer and RLOOTrainer.
+
+        What else TRL hands over, such as the columns of the data set, is not read.
+        """
+        return [each["reward"] for each in self.scores(prompts, completions)]
+
+    def verl_score(
+        self, data_source: str, solution_str: str, ground_truth: object, extra_info: Mapping[str, object], **_: object
+    ) -> dict[str, float]:
+        """Return `{"score": reward, ...}` with every output beside it: a `compute_score` of verl.
+
+        verl hands over no prompt, so `extra_info` must hold it: as `prompt`, a text or messages, or as `question`.
+        """
+        del data_source, ground_truth
+        prompt = extra_info.get("prompt", extra_info.get("question"))
+        if prompt is None:
+            raise SteersmanError("verl hands over no prompt; put it into the data as extra_info.prompt")
+        scores = self.scores([cast("Conversation", prompt)], [solution_str])[0]
+        return {"score": scores["reward"], **scores}
+
+    def _post(self, body: Mapping[str, object]) -> Mapping[str, object]:
+        deadline = time.monotonic() + self._patience_seconds
+        while True:
+            answer, fault = self._send(body)
+            pause_seconds = _pause_seconds(answer)
+            if answer is not None and answer.status_code not in (_FULL, _BUSY):
+                return _reward_answer(answer, url=self._url)
+            if time.monotonic() + pause_seconds > deadline:
+                raise RunError(f"{self._url}: {fault}; is the server large enough for this trainer?")
+            time.sleep(pause_seconds)
+
+    def _send(self, body: Mapping[str, object]) -> tuple[httpx.Response | None, str]:
+        try:
+            answer = self._http.post("/v1/score", json=body)
+        except httpx.TransportError as error:
+            return None, f"cannot be reached ({error})"
+        return answer, f"takes no more requests (status {answer.status_code})"
+
+
+def _reward_row(prompt: Conversation, completion: Conversation) -> dict[str, object]:
+    """Return the row of one completion; turns before its last one, such as calls of tools, belong to the prompt."""
+    asked: list[Mapping[str, object]] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [*prompt]
+    if not isinstance(completion, str):
+        asked += completion[:-1]
+        completion = str(completion[-1]["content"])
+    turns = [{"role": turn["role"], "content": turn["content"]} for turn in asked if turn["role"] != "system"]
+    return {"prompt": turns, "response": completion}
+
+
+def _pause_seconds(answer: httpx.Response | None) -> float:
+    asked = "" if answer is None else answer.headers.get("retry-after", "")
+    return min(float(asked), _LONGEST_PAUSE_SECONDS) if asked.isdecimal() else 1.0
+
+
+def _reward_answer(answer: httpx.Response, *, url: str) -> Mapping[str, object]:
+    try:
+        content = answer.json()
+    except ValueError as error:
+        raise RunError(f"{url}: answers {answer.status_code} without JSON; is it a reward server?") from error
+    if answer.is_success and isinstance(content, dict) and "scores" in content:
+        return content
+    message = content.get("error") if isinstance(content, dict) else None
+    raise SteersmanError(f"{url}: {message or f'answered with status {answer.status_code}'}")

@@ -1,10 +1,10 @@
-"""The verbs of finished models: score, serve, evaluate."""
+"""The verbs of finished models: score, evaluate."""
 
 from pathlib import Path
 
 import click
 
-from steersman.cli.options import PATH, as_json_option, emit, out_option, say, seed_option
+from steersman.cli.options import PATH, as_json_option, emit, out_option, seed_option
 
 
 @click.command()
@@ -22,36 +22,6 @@ def score(model: str, data: Path, out: Path, as_json: bool) -> None:
 
     result = pipeline.run(model, data, out=out, progress=bars)
     emit(result, as_json=as_json, text=f"{result['rows']} scores in {out}")
-
-
-@click.group()
-def serve() -> None:
-    """Serve a model over HTTP.
-
-    Example: steersman serve reward runs/reward
-    """
-
-
-@serve.command(name="reward")
-@click.argument("model")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=int, default=8100, show_default=True)
-def serve_reward(model: str, host: str, port: int) -> None:
-    """Serve the reward model MODEL until Ctrl-C: POST /v1/score, GET /health.
-
-    Example: steersman serve reward runs/reward --port 8100
-    """
-    from steersman.cli.server import bind
-    from steersman.cli.server import serve as serve_app
-    from steersman.pipeline.scorers import limited, open_scorer
-    from steersman.serving.app import create_app
-    from steersman.serving.bodies import MAX_TOKENS
-
-    # a port in use is told before the model is loaded, which takes longer
-    bind(host, port=port).close()
-    app = create_app(limited(open_scorer(model), max_tokens=MAX_TOKENS), name=model, host=host)
-    say(f"The reward model is at http://{host}:{port}/v1/score; Ctrl-C ends it.")
-    serve_app(app, host=host, port=port)
 
 
 @click.group()

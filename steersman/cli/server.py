@@ -21,17 +21,32 @@ def serve(
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     started: Callable[[str], None] = lambda _: None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve `app` until Ctrl-C; raises RunError when the address cannot be used. Port 0 takes a free one.
 
-    `started` is called with the address once it is ours.
+    `started` is called with the address once it is ours, `stopping` as soon as the end is asked for: requests that
+    run are answered after it.
     """
     with bind(host, port=port) as listener:
         started(f"http://{host}:{listener.getsockname()[1]}")
         # no access log: a login link holds a token
-        server = uvicorn.Server(uvicorn.Config(app, access_log=False, server_header=False))
+        server = StoppingServer(uvicorn.Config(app, access_log=False, server_header=False), stopping=stopping)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+class StoppingServer(uvicorn.Server):
+    """A server that says when it begins to stop: an app hears of it only after its last request."""
+
+    def __init__(self, config: uvicorn.Config, *, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell, then answer the requests that run, and close."""
+        self._stopping()
+        await super().shutdown(sockets)
 
 
 def bind(host: str, *, port: int) -> socket.socket:

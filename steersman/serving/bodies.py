@@ -1,49 +1,21 @@
-"""The request of the reward server, and every fault in it with its HTTP status."""
+"""The request of the reward server: who may send it, in which form, and our own body of rows."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from steersman.backends.limits import ConversationTooLongError
-from steersman.errors import DataError, SteersmanError, join_faults
+from steersman.errors import DataError, join_faults
 from steersman.records import Message, prompt_to_text
+from steersman.serving.faults import ForeignHostError, MediaTypeError, RequestTooLargeError, UnknownModelError
+from steersman.serving.rows import Rows, check_rows
 
-MAX_ROWS = 256
 MAX_BODY_BYTES = 8 << 20
-# Of one prompt with its response, whatever the model's context: its mask alone has the square of so many bytes.
-MAX_TOKENS = 16_384
-# A longer row has more tokens than that in any language; it is refused before it is tokenised.
-MAX_ROW_CHARACTERS = 16 * MAX_TOKENS
 
 _JSON = "application/json"
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})
-
-
-class RequestTooLargeError(DataError):
-    """More rows, characters or bytes than one request may hold."""
-
-
-class MediaTypeError(DataError):
-    """A body that is not declared as JSON."""
-
-
-class ForeignHostError(DataError):
-    """A request to a name that is not this server's."""
-
-
-_STATUSES: dict[type[SteersmanError], int] = {
-    RequestTooLargeError: 413,
-    ConversationTooLongError: 413,
-    MediaTypeError: 415,
-    ForeignHostError: 421,
-}
-
-
-def http_status(error: SteersmanError) -> int:
-    """Return the HTTP status of an error; 422 where there is no closer one."""
-    return _STATUSES.get(type(error), 422)
+B = TypeVar("B", bound=BaseModel)
 
 
 class TurnBody(BaseModel):
@@ -89,15 +61,14 @@ def _host_name(header: str) -> str:
     return header.partition(":")[0].lower()
 
 
-def check_media_type(request: Request) -> None:
-    """Raise MediaTypeError unless the body is declared as JSON: browsers send anything else for any web page."""
+async def read_json(request: Request) -> bytes:
+    """Return the body of a request that is declared as JSON: browsers send anything else for any web page.
+
+    Raises MediaTypeError for another declaration, RequestTooLargeError as soon as the body passes 8 MiB.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != _JSON:
         raise MediaTypeError(f"the body must be JSON; send it with the header 'Content-Type: {_JSON}'")
-
-
-async def read_body(request: Request) -> bytes:
-    """Return the body; raises RequestTooLargeError as soon as it passes 8 MiB."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -106,26 +77,30 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def parse_rows(body: bytes) -> tuple[list[str], list[str]]:
-    """Return the prompts, in HelpSteer2's text form, and the responses of a request.
-
-    Raises RequestTooLargeError for too many rows or characters, DataError that names every other fault.
-    """
+def parse(body: bytes, *, model: type[B]) -> B:
+    """Return a body as `model`; raises DataError that names every fault and its place."""
     try:
-        rows = ScoreBody.model_validate_json(body).rows
+        return model.model_validate_json(body)
     except ValidationError as error:
         faults = [
             f"{_place(each['loc'])}{each['msg']}" for each in error.errors(include_url=False, include_input=False)
         ]
         raise DataError(join_faults(faults)) from error
-    if len(rows) > MAX_ROWS:
-        raise RequestTooLargeError(f"one request may hold {MAX_ROWS} rows, got {len(rows)}; send them in parts")
-    prompts, responses = _prompts(rows), [row.response for row in rows]
-    lengths = [len(prompt) + len(response) for prompt, response in zip(prompts, responses, strict=True)]
-    faults = [f"rows.{row} has {length}" for row, length in enumerate(lengths) if length > MAX_ROW_CHARACTERS]
-    if faults:
-        raise RequestTooLargeError(f"a row may have {MAX_ROW_CHARACTERS} characters; {join_faults(faults)}")
-    return prompts, responses
+
+
+def check_model(asked: str | None, *, served: str) -> None:
+    """Raise UnknownModelError when a request asks for another model than the one that is served."""
+    if asked is not None and asked != served:
+        raise UnknownModelError(f"the model {asked!r} is not served here; this server has {served!r}")
+
+
+def parse_rows(body: bytes) -> Rows:
+    """Return the rows of a request to /v1/score.
+
+    Raises RequestTooLargeError for too many rows or characters, DataError that names every other fault.
+    """
+    rows = parse(body, model=ScoreBody).rows
+    return check_rows(Rows(tuple(_prompts(rows)), tuple(row.response for row in rows)))
 
 
 def _prompts(rows: list[RowBody]) -> list[str]:

@@ -1,51 +1,20 @@
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-import numpy as np
 import pytest
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from served import HOST, LengthScorer, served
 
 from steersman.backends.limits import LimitedScorer
-from steersman.errors import DataError
-from steersman.protocols import Advance, Scored
-from steersman.serving.app import create_app
-from steersman.serving.bodies import MAX_BODY_BYTES, MAX_ROW_CHARACTERS, MAX_ROWS
+from steersman.serving.app import OPENAI_PATHS, OWN_PATHS
+from steersman.serving.bodies import MAX_BODY_BYTES
+from steersman.serving.rows import MAX_ROW_CHARACTERS, MAX_ROWS
 
-HOST = "127.0.0.1"
 ADDRESS = f"http://{HOST}:8100"
-
-
-class LengthScorer:
-    """Scores a response by its length and its prompt's; records how many calls ran at once."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self.most_running = 0
-        self.prompts: list[str] = []
-        self._guard = threading.Lock()
-
-    def score(self, prompts: Sequence[str], responses: Sequence[str], *, advance: Advance) -> Scored:
-        with self._guard:
-            self.running += 1
-            self.most_running = max(self.most_running, self.running)
-        if "unscorable" in responses:
-            raise DataError("this response cannot be scored")
-        time.sleep(0.01)
-        self.prompts += prompts
-        advance(len(prompts))
-        outputs = np.array([[len(r), len(p)] for p, r in zip(prompts, responses, strict=True)], dtype=np.float32)
-        with self._guard:
-            self.running -= 1
-        return Scored(("length", "prompt_length"), outputs, outputs.sum(axis=1), num_tokens=0, truncated=(0,))
-
-
-class LetterScorer(LengthScorer):
-    """Counts a letter as a token."""
-
-    def lengths(self, prompts: Sequence[str], responses: Sequence[str]) -> list[int]:
-        return [len(prompt) + len(response) for prompt, response in zip(prompts, responses, strict=True)]
+SCORING_PATHS = ["/v1/score", "/get_reward", *OPENAI_PATHS]
+READING_PATHS = sorted(set(OWN_PATHS) - set(SCORING_PATHS))
 
 
 @pytest.fixture
@@ -54,8 +23,15 @@ def scorer() -> LengthScorer:
 
 
 @pytest.fixture
-def server(scorer: LengthScorer) -> TestClient:
-    return TestClient(create_app(scorer, name="length", host=HOST), base_url=ADDRESS)
+def server(scorer: LengthScorer) -> Iterator[TestClient]:
+    with TestClient(served(scorer).app, base_url=ADDRESS) as client:
+        yield client
+
+
+def error_in(body: dict[str, Any]) -> str:
+    """Return the message of an error, in our form or in OpenAI's."""
+    error = body["error"]
+    return str(error["message"] if isinstance(error, dict) else error)
 
 
 def row(prompt: object = "ab", response: object = "abc") -> dict[str, object]:
@@ -63,15 +39,16 @@ def row(prompt: object = "ab", response: object = "abc") -> dict[str, object]:
 
 
 def test_each_row_gets_its_scores_and_reward_in_order(server: TestClient) -> None:
-    answer = server.post("/v1/score", json={"rows": [row(), row("a", "")]})
+    answer = server.post("/v1/score", json={"rows": [row(), row("a", ""), row(response="cut")]})
     assert answer.status_code == 200
     assert answer.json() == {
         "model": "length",
         "scores": [
-            {"length": 3.0, "prompt_length": 2.0, "reward": 5.0},
+            {"length": 3.0, "prompt_length": 2.0, "reward": 8.0},
             {"length": 0.0, "prompt_length": 1.0, "reward": 1.0},
+            {"length": 3.0, "prompt_length": 2.0, "reward": 8.0},
         ],
-        "truncated": [0],
+        "truncated": [2],
     }
 
 
@@ -110,9 +87,10 @@ def test_too_many_rows_are_refused(server: TestClient, scorer: LengthScorer) -> 
     assert scorer.prompts == []
 
 
-def test_too_many_bytes_are_refused(server: TestClient) -> None:
+@pytest.mark.parametrize("path", SCORING_PATHS)
+def test_too_many_bytes_are_refused(server: TestClient, path: str) -> None:
     headers = {"content-type": "application/json"}
-    assert server.post("/v1/score", content=b" " * (MAX_BODY_BYTES + 1), headers=headers).status_code == 413
+    assert server.post(path, content=b" " * (MAX_BODY_BYTES + 1), headers=headers).status_code == 413
 
 
 def test_too_long_a_row_is_refused_before_it_is_tokenised(server: TestClient, scorer: LengthScorer) -> None:
@@ -122,24 +100,24 @@ def test_too_long_a_row_is_refused_before_it_is_tokenised(server: TestClient, sc
     assert scorer.prompts == []
 
 
-def test_a_conversation_that_is_too_long_is_refused_and_nothing_is_scored() -> None:
-    scorer = LetterScorer()
-    server = TestClient(create_app(LimitedScorer(scorer, max_tokens=5), name="letters", host=HOST), base_url=ADDRESS)
-    answer = server.post("/v1/score", json={"rows": [row("ab", "abc"), row("ab", "abcd")]})
-    assert answer.status_code == 413
-    assert answer.json()["error"].startswith("row 1 has 6 tokens; a prompt and its response may have 5 together")
-    assert scorer.prompts == []
-    assert server.post("/v1/score", json={"rows": [row("ab", "abc")]}).status_code == 200
+def test_a_conversation_that_is_too_long_is_refused_and_nothing_is_scored(scorer: LengthScorer) -> None:
+    with TestClient(served(LimitedScorer(scorer, max_tokens=5)).app, base_url=ADDRESS) as server:
+        answer = server.post("/v1/score", json={"rows": [row("ab", "abc"), row("ab", "abcd")]})
+        assert answer.status_code == 413
+        assert answer.json()["error"].startswith("row 1 has 6 tokens; a prompt and its response may have 5 together")
+        assert scorer.prompts == []
+        assert server.post("/v1/score", json={"rows": [row("ab", "abc")]}).status_code == 200
 
 
+@pytest.mark.parametrize("path", SCORING_PATHS)
 @pytest.mark.parametrize("declared", ["text/plain", "application/x-www-form-urlencoded", "", None])
 def test_a_body_that_is_not_declared_as_json_is_refused(
-    server: TestClient, scorer: LengthScorer, declared: str | None
+    server: TestClient, scorer: LengthScorer, path: str, declared: str | None
 ) -> None:
     headers = {} if declared is None else {"content-type": declared}
-    answer = server.post("/v1/score", content=b'{"rows": [{"prompt": "a", "response": "b"}]}', headers=headers)
+    answer = server.post(path, content=b'{"rows": [{"prompt": "a", "response": "b"}]}', headers=headers)
     assert answer.status_code == 415
-    assert "Content-Type: application/json" in answer.json()["error"]
+    assert "Content-Type: application/json" in error_in(answer.json())
     assert scorer.prompts == []
 
 
@@ -149,15 +127,15 @@ def test_the_character_set_may_be_declared_with_json(server: TestClient) -> None
     assert server.post("/v1/score", content=body, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/score", "/health"])
+@pytest.mark.parametrize("path", SCORING_PATHS + READING_PATHS)
 @pytest.mark.parametrize(
     "host", ["elsewhere.example", "elsewhere.example:8100", "127.0.0.1.elsewhere.example", "", "["]
 )
 def test_a_request_to_a_foreign_name_is_refused(server: TestClient, scorer: LengthScorer, path: str, host: str) -> None:
-    method, body = ("GET", None) if path == "/health" else ("POST", {"rows": [row()]})
+    method, body = ("POST", {"rows": [row()]}) if path in SCORING_PATHS else ("GET", None)
     answer = server.request(method, path, json=body, headers={"host": host})
     assert answer.status_code == 421
-    assert "this server is 127.0.0.1" in answer.json()["error"]
+    assert "this server is 127.0.0.1" in error_in(answer.json())
     assert scorer.prompts == []
 
 
@@ -170,8 +148,8 @@ def test_a_request_to_a_local_name_is_answered(server: TestClient, host: str) ->
     ("bound", "status"), [("box.example", 200), ("other.example", 421), ("0.0.0.0", 200), ("::", 200)]
 )
 def test_a_server_answers_to_the_name_it_listens_at(scorer: LengthScorer, bound: str, status: int) -> None:
-    server = TestClient(create_app(scorer, name="length", host=bound), base_url="http://Box.example:8100")
-    assert server.get("/health").status_code == status
+    with TestClient(served(scorer, host=bound).app, base_url="http://Box.example:8100") as server:
+        assert server.get("/health").status_code == status
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
@@ -184,9 +162,13 @@ def test_what_the_scorer_refuses_is_told(server: TestClient) -> None:
     assert (answer.status_code, answer.json()) == (422, {"error": "this response cannot be scored"})
 
 
-def test_requests_at_once_are_scored_one_at_a_time(scorer: LengthScorer) -> None:
-    app = create_app(scorer, name="length", host=HOST)
-    with TestClient(app, base_url=ADDRESS) as server, ThreadPoolExecutor(6) as pool:
+def test_requests_at_once_are_scored_one_call_at_a_time(server: TestClient, scorer: LengthScorer) -> None:
+    with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: server.post("/v1/score", json={"rows": [row()]}).status_code, range(12)))
     assert answers == [200] * 12
     assert scorer.most_running == 1
+
+
+def test_every_route_is_counted_under_a_path_of_its_own(scorer: LengthScorer) -> None:
+    routes = {route.path for route in served(scorer).app.routes if isinstance(route, APIRoute)}
+    assert routes == {*OWN_PATHS, *OPENAI_PATHS}
