@@ -16,7 +16,7 @@ from steersman.records import Message
 _PAUSES_SECONDS = (0.2, 0.5, 1.0)
 _BUSY = 503
 _FULL = 429
-_LONGEST_PAUSE_SECONDS = 60.0
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 60.0
 # Rows of one request to the reward server: what it scores in one batch unless told otherwise.
 _ROWS_PER_REQUEST = 64
 
@@ -226,7 +226,8 @@ def _reward_row(prompt: Conversation, completion: Conversation) -> dict[str, obj
 
 def _pause_seconds(answer: httpx.Response | None) -> float:
     asked = "" if answer is None else answer.headers.get("retry-after", "")
-    return min(float(asked), _LONGEST_PAUSE_SECONDS) if asked.isdecimal() else 1.0
+    wanted = float(asked) if asked.isdecimal() else 1.0
+    return min(max(wanted, _SHORTEST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
 
 
 def _reward_answer(answer: httpx.Response, *, url: str) -> Mapping[str, object]:

@@ -64,5 +64,8 @@ def serve_reward(
     metrics = Metrics()
     batcher = Batcher(limited(open_scorer(model), max_tokens=MAX_TOKENS), limits=limits, metrics=metrics)
     app = create_app(batcher, metrics=metrics, name=model, host=host, now=lambda: datetime.now(UTC))
-    say(f"The reward model is at http://{host}:{port}/v1/score; Ctrl-C ends it.")
-    serve_app(app, host=host, port=port, stopping=batcher.stop)
+
+    def tell(address: str) -> None:
+        say(f"The reward model is at {address}/v1/score; Ctrl-C ends it.")
+
+    serve_app(app, host=host, port=port, started=tell, stopping=batcher.stop)

@@ -68,3 +68,24 @@ def test_it_serves_until_interrupted() -> None:
     serve(app, host="127.0.0.1", port=port)
     visitor.join()
     assert answers == ['"hello"']
+
+
+def test_the_app_is_told_of_the_end_before_its_last_request_is_answered() -> None:
+    app, is_stopping = FastAPI(), threading.Event()
+
+    @app.get("/")
+    def wait() -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return is_stopping.wait(30)
+
+    answers: list[bool] = []
+
+    def visit(address: str) -> None:
+        visitor = threading.Thread(target=lambda: answers.append(httpx.get(address, timeout=60).json()))
+        visitors.append(visitor)
+        visitor.start()
+
+    visitors: list[threading.Thread] = []
+    serve(app, port=0, started=visit, stopping=is_stopping.set)
+    visitors[0].join()
+    assert answers == [True]

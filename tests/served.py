@@ -1,7 +1,7 @@
-"""Small scorers, and the reward server over real HTTP, for the tests of this folder."""
+"""Small scorers, and the reward server over real HTTP."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,12 +117,25 @@ class Running:
 def running(scorer: Scorer, *, limits: BatchLimits | None = None) -> Iterator[Running]:
     """Serve `scorer` over HTTP on a free port."""
     made = served(scorer, limits=limits)
+    with _listening(made.app, stopping=made.batcher.stop) as (url, server):
+        yield Running(url, made.batcher, server)
+
+
+@contextmanager
+def running_app(app: FastAPI) -> Iterator[str]:
+    """Serve any app on a free port and give its address."""
+    with _listening(app, stopping=lambda: None) as (url, _):
+        yield url
+
+
+@contextmanager
+def _listening(app: FastAPI, *, stopping: Callable[[], None]) -> Iterator[tuple[str, StoppingServer]]:
     with bind(HOST, port=0) as listener:
-        server = StoppingServer(uvicorn.Config(made.app, log_level="critical"), stopping=made.batcher.stop)
+        server = StoppingServer(uvicorn.Config(app, log_level="critical"), stopping=stopping)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            yield Running(f"http://{HOST}:{listener.getsockname()[1]}", made.batcher, server)
+            yield f"http://{HOST}:{listener.getsockname()[1]}", server
         finally:
             server.should_exit = True
             thread.join()
