@@ -4,16 +4,29 @@ Shapes: B conversations, T tokens of the longest, A outputs.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import cast
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from steersman.modeling.chat import Group
 
 # Returns the mean loss of the scores of a batch's conversations, (B, A).
 LossOf = Callable[[torch.Tensor], torch.Tensor]
 
 Conversation = tuple[int, ...]
+
+
+def conversations(groups: Sequence[Group]) -> list[Conversation]:
+    """Return each pair's two conversations whole, chosen before rejected."""
+    return [(*group.prefix, *response.ids) for group in groups for response in group.responses]
+
+
+def loaded(folder: Path) -> PreTrainedModel:
+    """Return the classification model in `folder`, float32."""
+    return cast(PreTrainedModel, AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32))
 
 
 def plain_scores(model: PreTrainedModel, conversations: Sequence[Conversation]) -> torch.Tensor:
@@ -32,6 +45,11 @@ def bradley_terry(scores_BA: torch.Tensor) -> torch.Tensor:
     """Return the mean -log P(chosen beats rejected); chosen and rejected take turns in the batch."""
     margins_P = scores_BA[0::2, 0] - scores_BA[1::2, 0]
     return -nn.functional.logsigmoid(margins_P).mean()
+
+
+def squared_error(labels_BA: torch.Tensor) -> LossOf:
+    """Return the mean squared error over the labels that are there, as a loss of scores; a missing one is NaN."""
+    return lambda scores_BA: (scores_BA - labels_BA)[~labels_BA.isnan()].square().mean()
 
 
 def plain_gradients(
