@@ -7,11 +7,13 @@
 
 import logging
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
+from reward_speed_data import TINY, prepare
 from reward_speed_ours import ours
 from reward_speed_records import Measured, Row, Terms, read_groups
 from reward_speed_rivals import plain, trl
@@ -34,9 +36,23 @@ def main(argv: list[str]) -> int:
 
 
 def measure(row: Row, *, terms: Terms) -> Measured:
-    """Return what training by `row` took."""
+    """Return what training by `row` took.
+
+    It is rehearsed on the tiny model, so that libraries which load code on first use have done so before memory counts.
+    """
     if terms.threads is not None:
         torch.set_num_threads(terms.threads)
+    with TemporaryDirectory() as folder:
+        rehearsal = replace(terms, folder=Path(folder), steps=1)
+        num_pairs = rehearsal.all_steps * rehearsal.batch_pairs
+        prepare(rehearsal.folder, model=TINY, num_pairs=num_pairs, is_made=True, seed=0)
+        # the tiny model's sizes must not be among those that the compiler has seen
+        train(replace(row, compile=False), terms=rehearsal)
+    return train(row, terms=terms)
+
+
+def train(row: Row, *, terms: Terms) -> Measured:
+    """Return what training by `row` took in a process as it is."""
     groups = read_groups(terms.folder)[: terms.all_steps * terms.batch_pairs]
     return _TRAINERS[row.trainer](row, groups, terms=terms)
 
