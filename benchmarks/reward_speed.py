@@ -21,6 +21,7 @@ from itertools import product
 from pathlib import Path
 from typing import cast, get_args
 
+import torch
 from machine import ROOT, commit_words, machine_words, version_words
 from page import page_with_table
 from reward_speed_data import EMBEDDED, SHAPES, TINY, Prepared, prepare
@@ -88,12 +89,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Raise ConfigError where micro-batches do not divide the batch, or something is counted that is not there."""
+    """Raise ConfigError where micro-batches do not divide the batch, nothing is measured or the device is not there."""
     wrong = [pairs for pairs in options.micro_batches if pairs < 1 or options.batch_pairs % pairs]
     if wrong:
         raise ConfigError(f"--micro-batches {wrong[0]}: --batch-pairs {options.batch_pairs} is no multiple of it")
     if min(options.repeats, options.steps, options.search_steps) < 1:
         raise ConfigError("--repeats, --steps and --search-steps must be at least 1")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: PyTorch sees no CUDA device here")
 
 
 def measure(options: argparse.Namespace) -> Figures:
@@ -234,8 +237,6 @@ def circumstances(options: argparse.Namespace) -> Circumstances:
 
 def gpu_words() -> str:
     """Return the name of the first CUDA device."""
-    import torch
-
     return str(torch.cuda.get_device_name())
 
 

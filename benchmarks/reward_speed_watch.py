@@ -30,7 +30,7 @@ class Watch:
         self._ends: list[float] = []
         self._losses: list[float] = []
         gc.collect()
-        self._before = 0 if self._is_cuda else resident_bytes("VmRSS")
+        self._before = torch.cuda.memory_allocated(self._device) if self._is_cuda else resident_bytes("VmRSS")
 
     @property
     def _is_cuda(self) -> bool:

@@ -174,6 +174,12 @@ def test_a_task_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_task(tmp_path / "task.json") == (ROWS[0], terms(tmp_path))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_gpu_is_named_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reward_speed.main(["--device", "cuda", "--shape", "0.1b"]) == 2
+    assert "no CUDA device" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("given", [["--micro-batches", "3"], ["--repeats", "0"]])
 def test_impossible_options_are_refused_at_once(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert reward_speed.main([*given, "--small"]) == 2
