@@ -27,7 +27,8 @@ PATIENCE_SECONDS = 30.0
 class LengthScorer:
     """Scores a response by its length and its prompt's; records the rows of each call and how many ran at once.
 
-    Its reward is twice the first and once the second. A response `unscorable` is refused, `explosive` breaks it.
+    Its reward is twice the first and once the second. A response `unscorable` is refused, `explosive` breaks it and
+    `endless` has no finite score.
     """
 
     def __init__(self) -> None:
@@ -59,6 +60,7 @@ class LengthScorer:
         self.calls.append(list(zip(prompts, responses, strict=True)))
         advance(len(prompts))
         outputs = np.array([[len(r), len(p)] for p, r in zip(prompts, responses, strict=True)], dtype=np.float32)
+        outputs[[row for row, response in enumerate(responses) if response == "endless"]] = np.inf
         cut = tuple(row for row, response in enumerate(responses) if response == "cut")
         num_tokens = sum(map(len, set(prompts))) + sum(map(len, responses))
         return Scored(

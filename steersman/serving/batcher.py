@@ -17,6 +17,7 @@ from steersman.protocols import Scorer
 from steersman.serving.batching import (
     BatchLimits,
     Scores,
+    no_numbers,
     num_taken,
     parts,
     retry_after_seconds,
@@ -164,7 +165,7 @@ class Batcher:
                 self._score_alone(job)
         else:
             for job, scores in zip(jobs, parts(scored, sizes=[job.num_rows for job in jobs]), strict=True):
-                job.answer.set_result(scores)
+                _give(scores, job=job)
             self._metrics.tokens.inc(scored.num_tokens)
         num_rows = sum(job.num_rows for job in jobs)
         seconds = time.monotonic() - began
@@ -180,5 +181,13 @@ class Batcher:
             logger.exception("the model failed on a request of %d rows", job.num_rows)
             job.answer.set_exception(ModelFaultError("the model failed on these rows; the log of the server says why"))
         else:
-            job.answer.set_result(next(parts(scored, sizes=[job.num_rows])))
+            _give(next(parts(scored, sizes=[job.num_rows])), job=job)
             self._metrics.tokens.inc(scored.num_tokens)
+
+
+def _give(scores: Scores, *, job: _Job) -> None:
+    rows = no_numbers(scores)
+    if not rows:
+        job.answer.set_result(scores)
+        return
+    job.answer.set_exception(ModelFaultError(f"the model gave no number for rows {', '.join(map(str, rows))}"))

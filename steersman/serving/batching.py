@@ -78,5 +78,11 @@ def parts(scored: Scored, *, sizes: Sequence[int]) -> Iterator[Scores]:
         yield Scores(scored.names, scored.outputs[start:end], scored.rewards[start:end], truncated)
 
 
+def no_numbers(scores: Scores) -> list[int]:
+    """Return the rows with an output or a reward that is infinite or not a number: JSON cannot hold them."""
+    is_fine = np.isfinite(scores.outputs).all(axis=1) & np.isfinite(scores.rewards)
+    return [int(row) for row in np.flatnonzero(~is_fine)]
+
+
 def _ignore(_amount: int) -> None:
     """Advance no progress bar."""

@@ -99,7 +99,9 @@ def test_a_faulty_request_fails_alone_and_by_its_own_row_numbers() -> None:
             faulty.result(PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize(("response", "kind"), [("unscorable", DataError), ("explosive", ModelFaultError)])
+@pytest.mark.parametrize(
+    ("response", "kind"), [("unscorable", DataError), ("explosive", ModelFaultError), ("endless", ModelFaultError)]
+)
 def test_a_request_that_the_model_refuses_or_breaks_on_takes_none_with_it(
     response: str, kind: type[SteersmanError]
 ) -> None:
@@ -123,6 +125,17 @@ def test_a_cancelled_request_leaves_the_queue_and_is_not_scored() -> None:
         scorer.gate.set()
         assert lengths(stays) == [5.0]
     assert scorer.calls[1:] == [[("p", "stays")]]
+
+
+def test_a_request_that_is_being_scored_can_no_longer_be_cancelled() -> None:
+    scorer = GatedScorer()
+    with working(scorer) as batcher:
+        answer = batcher.submit(rows("a"))
+        assert scorer.has_begun.wait(PATIENCE_SECONDS)
+        assert not answer.cancel()
+        scorer.gate.set()
+        assert lengths(answer) == [1.0]
+        assert lengths(batcher.submit(rows("bb"))) == [2.0]
 
 
 def test_a_full_queue_takes_no_more_until_rows_leave_it() -> None:
