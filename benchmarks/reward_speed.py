@@ -28,7 +28,8 @@ from reward_speed_data import EMBEDDED, SHAPES, TINY, Prepared, prepare
 from reward_speed_peak import PeakTask, write_peak_task
 from reward_speed_records import Measured, Row, Terms, measured_from, read_groups
 from reward_speed_row import write_task
-from reward_speed_table import BEST, DEFAULT, NAME, SECTION, Circumstances, Figures, table_text
+from reward_speed_table import NAME, SECTION, Circumstances, Figures, table_text
+from reward_speed_ways import DEFAULT_PAIRS, OURS, in_format, rivals, trl_row
 
 from steersman.errors import ConfigError, RunError, SteersmanError
 from steersman.modeling.precision import Precision
@@ -36,19 +37,7 @@ from steersman.store.files import read_json, read_lines, write_text
 
 RESULTS_PAGE = ROOT / "docs" / "results.md"
 HERE = Path(__file__).resolve().parent
-# RewardConfig of TRL 1.16: eight pairs a device and step, checkpointing on, bfloat16 by autocast
-DEFAULT_PAIRS = 8
 _SHOWN_CHARACTERS = 2000
-# the engine's ways, by the name that --rows takes
-OURS: Mapping[str, Row] = {
-    "engine": Row("**Steersman**", "ours"),
-    "compiled": Row("Steersman, compiled", "ours", compile=True),
-    "alone": Row("Steersman, a pair a row", "ours", row_tokens=1),
-    "long": Row("Steersman, rows up to 4096 tokens", "ours", row_tokens=4096),
-    "unshared": Row("Steersman, prompts not shared", "ours", shares=False),
-    "checkpointing": Row("Steersman with checkpointing", "ours", checkpointing=True),
-    "float32": Row("Steersman in float32", "ours", precision="float32"),
-}
 
 
 def main(argv: list[str]) -> int:
@@ -112,7 +101,10 @@ def measure(options: argparse.Namespace) -> Figures:
         seed=options.seed,
     )
     search = searched(options, terms=terms)
-    rows = (*rivals(search, options), *(in_format(OURS[key], options) for key in dict.fromkeys(options.rows)))
+    rows = (
+        *rivals(search, precision=options.precision, batch_pairs=options.batch_pairs),
+        *(in_format(OURS[key], precision=options.precision) for key in dict.fromkeys(options.rows)),
+    )
     repeats, peaks = turns(rows, options, terms=terms, prepared=prepared)
     groups = read_groups(options.out)
     shutil.rmtree(options.out)
@@ -136,34 +128,11 @@ def searched(options: argparse.Namespace, *, terms: Terms) -> list[tuple[Row, Me
     """Return TRL's rows for every micro-batch, with and without checkpointing, measured over fewer steps."""
     fewer = replace(terms, steps=options.search_steps)
     ways = product(dict.fromkeys(options.micro_batches), (True, False))
-    rows = [trl_row(pairs, checkpointing=checkpointing) for pairs, checkpointing in ways]
-    return [(row, trained(row, options, terms=fewer)) for row in (in_format(each, options) for each in rows)]
-
-
-def trl_row(pairs: int, *, checkpointing: bool) -> Row:
-    """Return TRL's row for so many pairs a micro-batch."""
-    words = f"micro-batches of {pairs}{', checkpointing' if checkpointing else ''}"
-    return Row(words, "trl", pairs=pairs, checkpointing=checkpointing)
-
-
-def in_format(row: Row, options: argparse.Namespace) -> Row:
-    """Return `row` in the number format of this run, unless it is there to show another."""
-    return row if row.precision == "float32" else replace(row, precision=options.precision)
-
-
-def rivals(search: Sequence[tuple[Row, Measured | None]], options: argparse.Namespace) -> list[Row]:
-    """Return TRL's default, its best setting found, and the plain loop that does what the default does."""
-    fitting = [(found.seconds_per_step, row) for row, found in search if found is not None]
-    if not fitting:
-        raise RunError("no setting of TRL fits into this device's memory; take a smaller shape")
-    _, best = min(fitting, key=lambda each: each[0])
-    pairs = min(DEFAULT_PAIRS, options.batch_pairs)
-    default = Row(DEFAULT, "trl", precision=options.precision, pairs=pairs, checkpointing=True)
-    return [
-        default,
-        replace(best, name=f"{BEST} ({best.name})"),
-        replace(default, name="plain loop, as TRL's default", trainer="plain"),
+    rows = [
+        in_format(trl_row(pairs, checkpointing=checkpointing), precision=options.precision)
+        for pairs, checkpointing in ways
     ]
+    return [(row, trained(row, options, terms=fewer)) for row in rows]
 
 
 def turns(
@@ -241,9 +210,11 @@ def gpu_words() -> str:
 
 
 def table_name(options: argparse.Namespace) -> str:
-    """Return the name of the table's markers: one for each device and shape."""
-    parts = [NAME, *(["--device cuda"] if options.device == "cuda" else [])]
-    return " ".join([*parts, *([f"--shape {options.shape}"] if options.shape else [])])
+    """Return the name of the table's markers: one for each device, shape and number format."""
+    device = " --device cuda" if options.device == "cuda" else ""
+    shape = f" --shape {options.shape}" if options.shape else ""
+    precision = " --precision float32" if options.precision == "float32" else ""
+    return NAME + device + shape + precision
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import reward_speed
 import torch
-from reward_speed_data import TINY, Prepared, made_pairs, prepare
+from reward_speed_data import MAX_TOKENS, TINY, Prepared, made_pairs, prepare
 from reward_speed_ours import optimiser_settings, shuffled_for, unshared
 from reward_speed_peak import operations
 from reward_speed_records import Measured, Row, Terms, conversations, read_groups
 from reward_speed_row import read_task, train, write_task
 from reward_speed_table import Circumstances, Figures, computed_tokens, loss_difference, ratios, table_text
+from reward_speed_ways import DEFAULT_PAIRS, rivals, trl_row
 
 from steersman.engine.batching import batches
+from steersman.errors import RunError
 from steersman.modeling.chat import Group, ResponseTokens
 from steersman.modeling.packing import pack
 
@@ -135,6 +137,31 @@ def test_a_line_gives_speed_and_share_of_the_peak_by_what_is_useful() -> None:
     cells = [cell.strip() for cell in table.splitlines()[4].split("|")]
     # six useful tokens in two seconds; 7,056 operations (above) in two seconds, of 10,000 a second
     assert cells[1:7] == ["ours", "2", "1.00", "1.00", "3", "35%"]
+
+
+def test_trls_best_setting_is_the_fastest_that_has_memory_enough() -> None:
+    slow, fast, short = (trl_row(pairs, checkpointing=False) for pairs in (1, 2, 4))
+    search = [(slow, measured("", seconds=(3.0,))), (fast, measured("", seconds=(2.0,))), (short, None)]
+    default, best, plain = rivals(search, precision="float32", batch_pairs=8)
+    assert (best.trainer, best.pairs, best.checkpointing) == ("trl", 2, False)
+    # RewardConfig's defaults
+    assert (default.trainer, default.pairs, default.checkpointing) == ("trl", 8, True)
+    assert plain == replace(default, name=plain.name, trainer="plain")
+    with pytest.raises(RunError, match="memory"):
+        rivals([(short, None)], precision="float32", batch_pairs=8)
+
+
+def test_trls_defaults_are_those_of_the_default_row(tmp_path: Path) -> None:
+    from trl.trainer.reward_config import RewardConfig
+
+    given = RewardConfig(output_dir=str(tmp_path), use_cpu=True)
+    assert given.per_device_train_batch_size == DEFAULT_PAIRS
+    assert given.gradient_checkpointing
+    assert given.bf16
+    assert given.max_length == MAX_TOKENS
+    settings = optimiser_settings(terms(tmp_path))
+    assert (given.weight_decay, given.max_grad_norm) == (settings.weight_decay, settings.clip_norm)
+    assert (given.adam_beta1, given.adam_beta2) == settings.betas
 
 
 def test_memory_beyond_weights_leaves_out_the_process_the_weights_and_both_moments() -> None:
