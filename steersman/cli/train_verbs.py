@@ -1,16 +1,17 @@
 """The training verbs: train reward, train dpo."""
 
-from collections.abc import Callable
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from steersman.cli.options import PATH, F, as_json_option, dry_run_option, emit, load_config, out_option, set_option
+from steersman.cli.estimate_text import estimate_lines
+from steersman.cli.options import PATH, F, as_json_option, emit, load_config, set_option
 
 if TYPE_CHECKING:
-    from steersman.config.loading import Settings
-    from steersman.protocols import Progress
+    from steersman.config.run import TrainDpoSettings, TrainRewardSettings
+    from steersman.pipeline.estimate_rows import CountTokens
 
 
 @click.group()
@@ -23,15 +24,18 @@ def train() -> None:
 
 def _training_options(verb: F) -> F:
     """Add the config and the options that every training verb takes."""
-    out = out_option("The run folder; the model is in its checkpoint/.")
-    for option in (as_json_option, dry_run_option, set_option, out, click.argument("config", type=PATH)):
+    out = click.option("--out", type=PATH, help="The run folder; the model is in its checkpoint/.")
+    dry_run = click.option(
+        "--dry-run", is_flag=True, help="Check the config, say what the training will take, and stop."
+    )
+    for option in (as_json_option, dry_run, set_option, out, click.argument("config", type=PATH)):
         verb = option(verb)
     return verb
 
 
 @train.command()
 @_training_options
-def reward(config: Path, out: Path, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def reward(config: Path, out: Path | None, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Train a multi-attribute reward model as CONFIG says.
 
     Example: steersman train reward configs/reward-helpsteer2.yaml --out runs/reward
@@ -39,18 +43,20 @@ def reward(config: Path, out: Path, overrides: tuple[str, ...], dry_run: bool, a
     from steersman.config.run import TrainRewardSettings
 
     settings = load_config(config, model=TrainRewardSettings, overrides=overrides)
+    if dry_run:
+        _show_estimate(settings, as_json=as_json)
+        return
+    folder = _needed(out)
+    from steersman.cli.progress import bars
+    from steersman.pipeline import train_reward
 
-    def run(progress: "Progress") -> dict[str, object]:
-        from steersman.pipeline import train_reward
-
-        return train_reward.run(settings, out=out, progress=progress)
-
-    _train(settings, run, dry_run=dry_run, as_json=as_json, made=f"reward model in {out / 'checkpoint'}")
+    result = train_reward.run(settings, out=folder, progress=bars)
+    _tell(result, made=f"reward model in {folder / 'checkpoint'}", as_json=as_json)
 
 
 @train.command()
 @_training_options
-def dpo(config: Path, out: Path, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def dpo(config: Path, out: Path | None, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Align a policy by direct preference optimisation as CONFIG says.
 
     Example: steersman train dpo configs/dpo-helpsteer2.yaml --out runs/dpo
@@ -58,36 +64,50 @@ def dpo(config: Path, out: Path, overrides: tuple[str, ...], dry_run: bool, as_j
     from steersman.config.run import TrainDpoSettings
 
     settings = load_config(config, model=TrainDpoSettings, overrides=overrides)
-
-    def run(progress: "Progress") -> dict[str, object]:
-        from steersman.pipeline import train_dpo
-
-        return train_dpo.run(settings, out=out, progress=progress)
-
-    _train(settings, run, dry_run=dry_run, as_json=as_json, made=f"policy in {out / 'checkpoint'}")
-
-
-def _train(
-    settings: "Settings",
-    run: "Callable[[Progress], dict[str, object]]",
-    *,
-    dry_run: bool,
-    as_json: bool,
-    made: str,
-) -> None:
-    """Show the settings, or `run` what they ask for and tell what was `made`; only `run` loads torch."""
-    from steersman.config.loading import dump_settings
-
     if dry_run:
-        print(dump_settings(settings), end="")
+        _show_estimate(settings, as_json=as_json)
         return
+    folder = _needed(out)
     from steersman.cli.progress import bars
+    from steersman.pipeline import train_dpo
 
-    result = run(bars)
-    emit(result, as_json=as_json, text=f"{made} ({_metrics_text(result)})")
+    result = train_dpo.run(settings, out=folder, progress=bars)
+    _tell(result, made=f"policy in {folder / 'checkpoint'}", as_json=as_json)
 
 
-def _metrics_text(result: dict[str, object]) -> str:
+def _needed(out: Path | None) -> Path:
+    if out is None:
+        raise click.MissingParameter(
+            "Only --dry-run goes without it.",
+            ctx=click.get_current_context(),
+            param_hint="'--out'",
+            param_type="option",
+        )
+    return out
+
+
+def _show_estimate(settings: "TrainRewardSettings | TrainDpoSettings", *, as_json: bool) -> None:
+    """Print the resolved config and, as comments of the same YAML, what the training will take."""
+    from steersman.config.loading import dump_settings
+    from steersman.pipeline import estimate
+
+    found = estimate.run(settings, count=_token_counter())
+    comments = "".join(f"# {line}\n" for line in estimate_lines(found))
+    result = {"config": settings.model_dump(mode="json"), "estimate": found}
+    emit(result, as_json=as_json, text=f"{dump_settings(settings)}\n{comments}".rstrip())
+
+
+def _token_counter() -> "CountTokens | None":
+    """Return what counts by a model's tokenizer, None in an installation without the extra `train`."""
+    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
+        return None
+    from steersman.pipeline.token_counts import count_tokens
+
+    return count_tokens
+
+
+def _tell(result: dict[str, object], *, made: str, as_json: bool) -> None:
     metrics = result.get("metrics")
     shown = [f"{name} {value:.4f}" for name, value in metrics.items()] if isinstance(metrics, dict) else []
-    return ", ".join([f"best step {result.get('best_step')} of {result.get('steps')}", *shown])
+    figures = ", ".join([f"best step {result.get('best_step')} of {result.get('steps')}", *shown])
+    emit(result, as_json=as_json, text=f"{made} ({figures})")

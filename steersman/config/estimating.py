@@ -8,6 +8,9 @@ from steersman.config.loading import Settings
 class EstimateSettings(Settings):
     """Facts about devices and rows that the estimate cannot find out; training never reads them."""
 
+    model: str | None = Field(
+        None, min_length=1, description="a model of the same shape, where the one to train is not at hand"
+    )
     devices: int = Field(1, ge=1, description="devices that share the training, over all machines")
     device_memory_gb: float | None = Field(None, gt=0, description="memory of one device in 10^9 bytes")
     peak_tflops: float | None = Field(

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from steersman.config.cleaning import CleanSettings
+from steersman.config.estimating import EstimateSettings
 from steersman.config.loading import Settings
 from steersman.config.reward import RewardSettings
 from steersman.config.sections import (
@@ -75,6 +76,7 @@ class TrainRewardSettings(Settings):
     seed: int = Field(ge=0, description="every random choice follows from it")
     data: TrainDataSettings
     reward: RewardSettings
+    estimate: EstimateSettings = Field(default_factory=lambda: EstimateSettings.model_validate({}))
 
 
 class TrainDpoSettings(Settings):
@@ -83,6 +85,7 @@ class TrainDpoSettings(Settings):
     seed: int = Field(ge=0, description="every random choice follows from it")
     data: TrainDataSettings
     align: AlignSettings
+    estimate: EstimateSettings = Field(default_factory=lambda: EstimateSettings.model_validate({}))
 
     @model_validator(mode="after")
     def _method_is_dpo(self) -> Self:

@@ -44,7 +44,7 @@ class TokenCounts:
 
     @classmethod
     def of_mean(cls, groups: int, *, prefix: float, response: float) -> Self:
-        """Return the counts of so many groups of two responses, all of the mean lengths."""
+        """Return the counts of so many groups of two responses, all of the mean lengths; rounded to whole tokens."""
         one = cls.of([(round(prefix), [round(response)] * 2)])
         return cls(groups, groups * one.tokens, groups * one.response_tokens, groups * one.attended)
 
@@ -107,6 +107,13 @@ def exchanged_bytes(plan: TrainingPlan, *, micro_batches: int) -> int:
         whole = micro_batches * (2 * plan.compute_bytes * counted.total + FLOAT32_BYTES * counted.trained)
         return whole * others // plan.devices
     return 2 * FLOAT32_BYTES * counted.trained * others // plan.devices
+
+
+def gathered_bytes(plan: TrainingPlan, *, rows: int) -> int:
+    """Return the bytes that one device sends to pass so many rows through split weights without gradients."""
+    if not plan.is_split:
+        return 0
+    return rows * plan.compute_bytes * parameters(plan).total * (plan.devices - 1) // plan.devices
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,14 @@ from filelock import FileLock
 from steersman.errors import PluginError
 from steersman.modeling.loading import CONFIG_FILE, WEIGHT_FILES, convert_gguf, write_tiny_model
 from steersman.pipeline.saving import explained_weight_errors
-from steersman.sources.models import TINY_RANDOM, FoundModel, find_model
+from steersman.sources.models import (
+    EMBEDDED_MODELS,
+    TINY_RANDOM,
+    FoundModel,
+    cached_folder,
+    find_model,
+    model_folder,
+)
 from steersman.store.cache import cache_folder
 from steersman.store.files import explained_disk_errors, sha256_file, whole_folder
 from steersman.store.lineage import LINEAGE_FILE, Ancestor, read_lineage
@@ -46,6 +53,22 @@ def open_model(name: str, *, role: str) -> ModelFolder:
     return ModelFolder(name, folder, ancestors, is_simulated)
 
 
+def model_at_hand(name: str) -> Path | None:
+    """Return the folder of a model that needs neither download nor conversion first, else None.
+
+    Raises PluginError when there can be no model of this name.
+    """
+    folder = model_folder(name)
+    if folder is not None:
+        return folder
+    if name == TINY_RANDOM:
+        return open_model(name, role="model").folder
+    if name not in EMBEDDED_MODELS:
+        return cached_folder(name, cache=cache_folder() / "hub")
+    place = _place(name, find_model(name, cache=cache_folder() / "hub"))
+    return place if place.is_dir() else None
+
+
 def local_models(names: Mapping[str, str]) -> dict[str, Path]:
     """Return those of the named models that are folders of the user's: inputs whose content may change."""
     return {role: Path(name) for role, name in names.items() if Path(name).is_dir()}
@@ -60,12 +83,16 @@ def _origin(folder: Path, ancestor: Ancestor) -> tuple[tuple[Ancestor, ...], boo
     return lineage.ancestors, lineage.simulated
 
 
-def _made(name: str, found: FoundModel) -> Path:
+def _place(name: str, found: FoundModel) -> Path:
     label = name if found.gguf is None else f"{name}-{sha256_file(found.gguf)[:12]}"
-    folder = cache_folder() / "models" / label
+    return cache_folder() / "models" / label
+
+
+def _made(name: str, found: FoundModel) -> Path:
+    folder = _place(name, found)
     with explained_disk_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{label}.lock"))
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     with explained_disk_errors(folder), lock:
         if folder.is_dir():
             return folder

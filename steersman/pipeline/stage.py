@@ -47,9 +47,9 @@ class Product:
 class Stage:
     """A stage to run: its settings, its seed and the files or folders it reads, by name.
 
-    `places` are the top-level settings that only say where inputs lie: those count by content, not by path, so that a
-    run folder can be moved. `also` holds what else decides the result. `keep` names entries that outlive an
-    interrupted attempt.
+    `places` are the top-level settings that decide no result: where inputs lie, which count by content so that a run
+    folder can be moved, and what a dry run reckons with. `also` holds what else decides the result. `keep` names
+    entries that outlive an interrupted attempt.
     """
 
     name: str

@@ -51,7 +51,7 @@ def run_outcome(settings: TrainDpoSettings, *, out: Path, progress: Progress) ->
         if not path.is_file():
             raise DataError(f"{path}: no such file; check the paths under 'data' of the config")
     inputs |= local_models({"model": settings.align.model})
-    stage = Stage("align", out, settings, settings.seed, inputs, places=("data",))
+    stage = Stage("align", out, settings, settings.seed, inputs, places=("data", "estimate"))
     return run_stage(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 

@@ -67,7 +67,7 @@ def run_outcome(settings: TrainRewardSettings, *, out: Path, progress: Progress)
         raise ConfigError(f"reward.attributes: {unknown} are no columns of the examples table; known: {ATTRIBUTES}")
     inputs = {name: _existing(Path(path)) for name, path in settings.data.model_dump().items()}
     inputs |= local_models({"model": settings.reward.model})
-    stage = Stage("reward", out, settings, settings.seed, inputs, places=("data",))
+    stage = Stage("reward", out, settings, settings.seed, inputs, places=("data", "estimate"))
     return run_stage(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 

@@ -82,6 +82,15 @@ def model_folder(name: str) -> Path | None:
     return None
 
 
+def cached_folder(name: str, *, cache: Path) -> Path | None:
+    """Return the folder of a hub model that was downloaded before, None without one; looks at no network."""
+    hub_name, _, revision = name.partition("@")
+    try:
+        return Path(snapshot_download(hub_name, revision=revision or None, cache_dir=cache, local_files_only=True))
+    except (LocalEntryNotFoundError, RevisionNotFoundError):
+        return None
+
+
 def _is_hub_name(name: str) -> bool:
     if not _HUB_NAME.fullmatch(name):
         return False
