@@ -15,8 +15,9 @@ from steersman.modeling.precision import Precision
 from steersman.modeling.rows import GroupRows, autocast, states_of
 from steersman.reward.head import ridge_head
 from steersman.reward.heads import Outputs
-from steersman.reward.losses import num_labels, regression_loss
+from steersman.reward.labels import num_labels
 from steersman.reward.model import RewardModel, read
+from steersman.reward.regression import regression_loss
 
 
 @dataclass(frozen=True, slots=True)

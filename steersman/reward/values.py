@@ -7,7 +7,9 @@ import torch
 
 from steersman.reward.categorical import categorical_probabilities
 from steersman.reward.heads import Outputs
+from steersman.reward.labels import expected_levels
 from steersman.reward.ordinal import ordinal_probabilities
+from steersman.reward.scalarise import weighted_reward
 from steersman.reward.spec import NUM_LEVELS, RewardSpec
 
 
@@ -15,8 +17,7 @@ def values(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
     """Return the value of each attribute, (N, A): the number itself, or the level expected of an ordinal one."""
     if spec.kind in ("linear", "gating"):
         return outputs.raw
-    levels = torch.arange(NUM_LEVELS, dtype=torch.float32, device=outputs.raw.device)
-    return level_probabilities(outputs, spec=spec) @ levels
+    return expected_levels(level_probabilities(outputs, spec=spec))
 
 
 def level_probabilities(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
@@ -37,4 +38,4 @@ def rewards(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
     if outputs.gates is not None:
         return (found_NA * outputs.gates).sum(dim=1)
     weights_A = torch.tensor([spec.weights.get(name, 0.0) for name in spec.attributes]).to(found_NA)
-    return found_NA @ weights_A
+    return weighted_reward(found_NA, weights_A)
