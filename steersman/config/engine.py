@@ -7,6 +7,7 @@ from pydantic import Field
 from steersman.config.loading import Settings
 
 Tracker = Literal["tensorboard", "wandb"]
+Strategy = Literal["ddp", "fsdp"]
 
 
 class EngineSettings(Settings):
@@ -20,7 +21,7 @@ class EngineSettings(Settings):
     )
     checkpointing: bool = Field(False, description="recompute each layer in the backward pass: less memory, more time")
     compile: bool = Field(False, description="fuse elementwise work of the layers with torch.compile")
-    strategy: Literal["ddp", "fsdp"] = Field(
+    strategy: Strategy = Field(
         "ddp", description="over several processes: ddp copies the weights to each, fsdp splits them"
     )
     save_every: int | None = Field(

@@ -39,3 +39,14 @@ def micro_batches(batch: Sequence[int], *, tokens: Sequence[int], budget: int) -
             rows[fitting].append(index)
             room[fitting] -= tokens[index]
     return rows
+
+
+def shares(batch: Sequence[int], *, tokens: Sequence[int], num_processes: int) -> list[list[int]]:
+    """Return the groups of `batch` that each process takes: the longest first, each to whoever has the least so far."""
+    found: list[list[int]] = [[] for _ in range(num_processes)]
+    loads = [0] * num_processes
+    for index in sorted(batch, key=lambda each: (-tokens[each], each)):
+        least = loads.index(min(loads))
+        found[least].append(index)
+        loads[least] += tokens[index]
+    return found
