@@ -13,6 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from steersman.errors import PluginError
+from steersman.modeling.fused import takes_places
 from steersman.modeling.packed_attention import PACKED, packed_attention
 from steersman.modeling.packing import Packed
 
@@ -42,20 +43,25 @@ def _only_layers(backbone: PreTrainedModel, start: int, stop: int, *, last: nn.M
         backbone.layers, backbone.norm, backbone.config.num_hidden_layers = layers, norm, count
 
 
-def all_states(model: PreTrainedModel, packed: Packed) -> torch.Tensor:
-    """Return the normed hidden states of a packed row, (T, D)."""
+def all_states(model: PreTrainedModel, packed: Packed, *, places: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the normed hidden states of a packed row, (T, D), or of its tokens at `places`, (P,), alone: (P, D)."""
     backbone = backbone_of(model)
-    states: torch.Tensor = backbone(
-        input_ids=packed.ids, position_ids=packed.positions, use_cache=False, **_mask_of(backbone, packed)
-    ).last_hidden_state[0]
-    return states
+    return _states(backbone, packed, places=places, input_ids=packed.ids)
 
 
-def _mask_of(backbone: PreTrainedModel, packed: Packed) -> dict[str, object]:
+def _states(
+    backbone: PreTrainedModel, packed: Packed, *, places: torch.Tensor | None, **inputs: torch.Tensor
+) -> torch.Tensor:
+    settings: dict[str, object] = {"position_ids": packed.positions, "use_cache": False}
     # our attention reads the spans of the row, every other a dense mask
     if backbone.config._attn_implementation == PACKED:
-        return {"packed": packed}
-    return {"attention_mask": packed.mask}
+        settings["packed"] = packed
+    else:
+        settings["attention_mask"] = packed.mask
+    if places is not None and takes_places(layers_of(backbone)[-1]):
+        return cast(torch.Tensor, backbone(**inputs, **settings, places=places).last_hidden_state[0])
+    states_TD: torch.Tensor = backbone(**inputs, **settings).last_hidden_state[0]
+    return states_TD if places is None else states_TD[places]
 
 
 @torch.no_grad()
@@ -74,18 +80,23 @@ def lower_states(model: PreTrainedModel, packed: Packed, *, num_lower: int) -> t
         return frozen_states(model, packed)
 
 
-def upper_states(model: PreTrainedModel, states_TD: torch.Tensor, packed: Packed, *, num_lower: int) -> torch.Tensor:
-    """Return the normed hidden states, (T, D), from those after the first `num_lower` layers."""
+def upper_states(
+    model: PreTrainedModel,
+    states_TD: torch.Tensor,
+    packed: Packed,
+    *,
+    num_lower: int,
+    places: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return what `all_states` does from the states after the first `num_lower` layers, (T, D)."""
     backbone = backbone_of(model)
     norm = cast(nn.Module, backbone.norm)
+    if num_lower == len(layers_of(backbone)):
+        # no layer is left that could read a few tokens only
+        normed_TD = cast(torch.Tensor, norm(states_TD))
+        return normed_TD if places is None else normed_TD[places]
     with _only_layers(backbone, num_lower, len(layers_of(backbone)), last=norm):
-        states: torch.Tensor = backbone(
-            inputs_embeds=states_TD[None],
-            position_ids=packed.positions,
-            use_cache=False,
-            **_mask_of(backbone, packed),
-        ).last_hidden_state[0]
-    return states
+        return _states(backbone, packed, places=places, inputs_embeds=states_TD[None])
 
 
 def check_split(model: PreTrainedModel, packed: Packed, *, num_lower: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
 from steersman.modeling.chat import Group
 
@@ -67,6 +68,17 @@ class Packed:
         groups_T, segments_T = self.segments
         index_T = torch.arange(self.num_tokens, device=self.ids.device)
         return visible(index_T[:, None], index_T[None, :], groups_T=groups_T, segments_T=segments_T)[None, None]
+
+    @cached_property
+    def block_mask(self) -> BlockMask:
+        """The same mask in FlexAttention's form: made once per row, for all layers."""
+        groups_T, segments_T = self.segments
+
+        def sees(batch: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+            del batch, head
+            return visible(query, key, groups_T=groups_T, segments_T=segments_T)
+
+        return create_block_mask(sees, None, None, self.num_tokens, self.num_tokens, device=str(self.ids.device))
 
     @cached_property
     def segments(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -49,8 +49,11 @@ class GroupRows:
         return Row(packed, torch.cat(lower).to(self.device))
 
 
-def states_of(model: PreTrainedModel, row: Row, *, num_lower: int) -> torch.Tensor:
-    """Return the normed hidden states of a row, (T, D) float32, from its lower activations where it has them."""
+def states_of(model: PreTrainedModel, row: Row, *, num_lower: int, places: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the normed hidden states of a row, (T, D) float32, from its lower activations where it has them.
+
+    With `places`, (P,), those of the tokens there alone, (P, D): the last layer then computes no others.
+    """
     if row.lower is None:
-        return all_states(model, row.packed).float()
-    return upper_states(model, row.lower, row.packed, num_lower=num_lower).float()
+        return all_states(model, row.packed, places=places).float()
+    return upper_states(model, row.lower, row.packed, num_lower=num_lower, places=places).float()

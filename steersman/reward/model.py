@@ -3,7 +3,7 @@
 Shapes: T packed tokens of a row, N responses, D hidden size.
 """
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -35,8 +35,13 @@ class RewardModel(nn.Module):
 
     def forward(self, row: Row) -> Outputs:
         """Return the outputs of the row's responses, in order, over all its groups."""
-        states_TD = states_of(self.backbone, row, num_lower=self.num_lower)
-        responses_ND, prompts_ND = read(states_TD, row.packed, pooling=self.spec.pooling)
+        if self.spec.pooling == "mean":
+            states_TD = states_of(self.backbone, row, num_lower=self.num_lower)
+            responses_ND, prompts_ND = read(states_TD, row.packed, pooling="mean")
+        else:
+            places = _index([*_places(row.packed, pooling=self.spec.pooling), *_prompts(row.packed)], row.packed.ids)
+            states_PD = states_of(self.backbone, row, num_lower=self.num_lower, places=places)
+            responses_ND, prompts_ND = states_PD.chunk(2)
         return cast(Outputs, self.head(responses_ND, prompts_ND))
 
 
@@ -45,20 +50,25 @@ def read(states_TD: torch.Tensor, packed: Packed, *, pooling: Pooling) -> tuple[
 
     Raises ValueError for a prompt without a token.
     """
-    prompts = [place for span in packed.spans for place in span.prompt_ends]
-    if min(prompts) < 0:
-        raise ValueError("a group without a prompt has no prompt state")
-    return _pooled(states_TD, packed, pooling=pooling), states_TD[_index(prompts, states_TD)]
+    prompts_ND = states_TD[_index(_prompts(packed), states_TD)]
+    if pooling == "mean":
+        bounds = [pair for span in packed.spans for pair in zip(span.answer_starts, span.scored_ends, strict=True)]
+        return torch.stack([states_TD[start:end].mean(dim=0) for start, end in bounds]), prompts_ND
+    return states_TD[_index(_places(packed, pooling=pooling), states_TD)], prompts_ND
 
 
-def _pooled(states_TD: torch.Tensor, packed: Packed, *, pooling: Pooling) -> torch.Tensor:
+def _places(packed: Packed, *, pooling: Literal["last", "end_of_turn"]) -> list[int]:
     if pooling == "last":
-        return states_TD[_index(packed.last_tokens, states_TD)]
-    bounds = [pair for span in packed.spans for pair in zip(span.answer_starts, span.scored_ends, strict=True)]
-    if pooling == "end_of_turn":
-        return states_TD[_index([end - 1 for _, end in bounds], states_TD)]
-    return torch.stack([states_TD[start:end].mean(dim=0) for start, end in bounds])
+        return list(packed.last_tokens)
+    return [end - 1 for span in packed.spans for end in span.scored_ends]
 
 
-def _index(places: tuple[int, ...] | list[int], states_TD: torch.Tensor) -> torch.Tensor:
-    return torch.tensor(places, device=states_TD.device)
+def _prompts(packed: Packed) -> list[int]:
+    places = [place for span in packed.spans for place in span.prompt_ends]
+    if min(places) < 0:
+        raise ValueError("a group without a prompt has no prompt state")
+    return places
+
+
+def _index(places: list[int], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor(places, device=like.device)

@@ -13,7 +13,7 @@ from steersman.modeling.chat import Group, ResponseTokens
 from steersman.modeling.layers import all_states, lower_states
 from steersman.modeling.loading import load_policy
 from steersman.modeling.packing import pack
-from steersman.modeling.states import TrainingStates
+from steersman.modeling.rows import GroupRows, states_of
 from steersman.store.arrays import FolderArrayStore
 
 # bfloat16 keeps 7 bits of the fraction: rounding is off by at most half a unit of the last
@@ -64,23 +64,19 @@ def test_cached_activations_are_the_computed_ones_up_to_rounding(
     fill(store, Loader(model), GROUPS)
     for group in GROUPS:
         with torch.no_grad():
-            computed_TD = lower_states(model, pack(group), num_lower=1)
+            computed_TD = lower_states(model, pack([group]), num_lower=1)
         assert_close(read_lower(store, key(group)), computed_TD, atol=0, rtol=HALF_UNIT)
 
 
-def test_training_states_from_the_cache_are_those_of_the_whole_model(
-    model: PreTrainedModel, store: FolderArrayStore
-) -> None:
+def test_states_from_the_cache_are_those_of_the_whole_model(model: PreTrainedModel, store: FolderArrayStore) -> None:
     fill(store, Loader(model), GROUPS)
-    keys = [key(group) for group in GROUPS]
-    cached = TrainingStates(model, GROUPS, keys, 1, store, "float32")
-    whole = TrainingStates(model, GROUPS, [], 0, store, "float32")
+    cached = GroupRows(GROUPS, [key(group) for group in GROUPS], store, model.device).of([1, 0])
+    whole = GroupRows(GROUPS, [], store, model.device).of([1, 0])
     with torch.no_grad():
-        for index, group in enumerate(GROUPS):
-            states_TD = whole.of(index)[1]
-            assert_close(states_TD, all_states(model, pack(group)))
-            # states are normed to one; two layers may double the rounding of what goes in
-            assert_close(cached.of(index)[1], states_TD, atol=4 * HALF_UNIT, rtol=0)
+        states_TD = states_of(model, whole, num_lower=0)
+        assert_close(states_TD, all_states(model, pack([GROUPS[1], GROUPS[0]])))
+        # states are normed to one; two layers may double the rounding of what goes in
+        assert_close(states_of(model, cached, num_lower=1), states_TD, atol=4 * HALF_UNIT, rtol=0)
 
 
 def test_nothing_is_loaded_when_all_is_cached(model: PreTrainedModel, store: FolderArrayStore) -> None:

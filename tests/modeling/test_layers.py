@@ -1,5 +1,6 @@
 """Lower then upper layers are the whole model, and the model is left as it was."""
 
+from contextlib import nullcontext
 from typing import cast
 
 import pytest
@@ -18,6 +19,7 @@ from steersman.modeling.layers import (
     lower_states,
     upper_states,
 )
+from steersman.modeling.packed_attention import packed_attention
 from steersman.modeling.packing import Packed, pack
 
 NUM_LAYERS = 3
@@ -25,7 +27,7 @@ NUM_LAYERS = 3
 
 @pytest.fixture
 def packed() -> Packed:
-    return pack(Group((1, 2, 3), (ResponseTokens((4, 5), 2), ResponseTokens((6,), 1))))
+    return pack([Group((1, 2, 3), (ResponseTokens((4, 5), 2), ResponseTokens((6,), 1)))])
 
 
 @pytest.fixture
@@ -67,6 +69,21 @@ def test_lower_states_are_those_that_transformers_reports(
         all_states(model, packed)
         hook.remove()
         assert_close(lower_states(model, packed, num_lower=num_lower), given[0])
+
+
+@pytest.mark.parametrize("num_lower", range(NUM_LAYERS + 1))
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_states_at_a_few_places_are_those_of_the_whole_row(
+    model: PreTrainedModel, packed: Packed, num_lower: int, is_packed: bool
+) -> None:
+    places = torch.tensor([5, 2, 4])
+    with torch.no_grad():
+        expected_TD = all_states(model, packed)
+        lower_TD = lower_states(model, packed, num_lower=num_lower)
+        with packed_attention(model) if is_packed else nullcontext():
+            assert_close(all_states(model, packed, places=places), expected_TD[places])
+            found_PD = upper_states(model, lower_TD, packed, num_lower=num_lower, places=places)
+            assert_close(found_PD, expected_TD[places])
 
 
 def test_gradients_of_the_upper_layers_reach_their_weights_and_not_the_lower_ones(

@@ -22,7 +22,7 @@ def model(tiny_model_folder: Path) -> PreTrainedModel:
 
 
 def logprobs(model: PreTrainedModel, group: Group) -> torch.Tensor:
-    packed = pack(group)
+    packed = pack([group])
     return response_logprobs(model, all_states(model, packed), packed)
 
 

@@ -82,7 +82,7 @@ def test_attention_that_takes_no_boolean_mask_is_refused() -> None:
 
 
 def test_a_pack_in_which_responses_see_each_other_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "group_mask", lambda segments: torch.ones(2 * segments.shape).tril() > 0)
+    monkeypatch.setattr(packing, "visible", lambda query, key, **_: key <= query)
     with pytest.raises(PluginError, match="other states for packed responses"):
         check_packing(made(LlamaForCausalLM, LlamaConfig(**SHAPE)), GROUP)
 

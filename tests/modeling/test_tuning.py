@@ -11,18 +11,19 @@ from transformers import PreTrainedModel
 
 from steersman.config.sections import TuneSettings
 from steersman.errors import ConfigError
-from steersman.modeling.loading import load_classifier, load_policy
+from steersman.modeling.loading import load_backbone, load_policy
 from steersman.modeling.tuning import make_trainable, merged, num_frozen_layers
 
 UPPER = TuneSettings(mode="upper", layers=1)
 LORA = TuneSettings(mode="lora", lora_rank=2)
 FULL = TuneSettings(mode="full")
+FROZEN = TuneSettings(mode="frozen")
 IDS = torch.tensor([[65, 66, 67]])
 
 
 @pytest.fixture
-def classifier(tiny_model_folder: Path) -> PreTrainedModel:
-    return load_classifier(tiny_model_folder, num_outputs=2, dtype=torch.float32)
+def backbone(tiny_model_folder: Path) -> PreTrainedModel:
+    return load_backbone(tiny_model_folder, dtype=torch.float32, device=torch.device("cpu"))
 
 
 @pytest.fixture
@@ -39,6 +40,12 @@ def moved(model: nn.Module, loss: torch.Tensor) -> set[str]:
     return {name for name, each in model.named_parameters() if each.grad is not None}
 
 
+def outputs(model: nn.Module) -> torch.Tensor:
+    """Return logits, or the states of a model without a head."""
+    found: torch.Tensor = model(input_ids=IDS)[0]
+    return found
+
+
 def shake(model: nn.Module) -> None:
     """Give every trained weight another value, as training would."""
     generator = torch.Generator().manual_seed(0)
@@ -48,10 +55,10 @@ def shake(model: nn.Module) -> None:
                 each.add_(torch.randn(each.shape, generator=generator), alpha=0.3)
 
 
-def test_upper_trains_the_top_layers_the_norm_and_the_head(classifier: PreTrainedModel) -> None:
-    top = {name for name, _ in classifier.named_parameters() if name.startswith("model.layers.1.")}
-    assert make_trainable(classifier, tune=UPPER) is classifier
-    assert trained(classifier) == top | {"model.norm.weight", "score.weight"}
+def test_upper_trains_the_top_layers_and_the_norm(backbone: PreTrainedModel) -> None:
+    top = {name for name, _ in backbone.named_parameters() if name.startswith("layers.1.")}
+    assert make_trainable(backbone, tune=UPPER) is backbone
+    assert trained(backbone) == top | {"norm.weight"}
 
 
 def test_upper_leaves_the_tied_embedding_of_a_policy_alone(policy: PreTrainedModel) -> None:
@@ -60,22 +67,25 @@ def test_upper_leaves_the_tied_embedding_of_a_policy_alone(policy: PreTrainedMod
     assert trained(policy) == top | {"model.norm.weight"}
 
 
-def test_full_trains_everything(classifier: PreTrainedModel) -> None:
-    classifier.requires_grad_(False)
-    make_trainable(classifier, tune=FULL)
-    assert trained(classifier) == {name for name, _ in classifier.named_parameters()}
+def test_full_trains_everything(backbone: PreTrainedModel) -> None:
+    backbone.requires_grad_(False)
+    make_trainable(backbone, tune=FULL)
+    assert trained(backbone) == {name for name, _ in backbone.named_parameters()}
 
 
-def test_lora_trains_adapters_on_every_linear_map_and_the_head(classifier: PreTrainedModel) -> None:
-    adapted = make_trainable(classifier, tune=LORA)
+def test_frozen_trains_nothing(backbone: PreTrainedModel) -> None:
+    assert make_trainable(backbone, tune=FROZEN) is backbone
+    assert trained(backbone) == set()
+
+
+def test_lora_trains_adapters_on_every_linear_map_of_a_backbone(backbone: PreTrainedModel) -> None:
+    adapted = make_trainable(backbone, tune=LORA)
     assert isinstance(adapted, PeftModel)
-    loss = classifier(input_ids=IDS).logits.sum()
-    names = moved(adapted, loss)
+    names = moved(adapted, backbone(input_ids=IDS).last_hidden_state.sum())
     assert names == trained(adapted)
-    # seven linear maps per layer, two matrices each, and the head
-    assert len([name for name in names if ".lora_" in name]) == 2 * 7 * 2
-    assert len([name for name in names if ".lora_" not in name]) == 1
-    assert any("score" in name for name in names)
+    # seven linear maps per layer, two matrices each
+    assert len(names) == 2 * 7 * 2
+    assert all(".lora_" in name for name in names)
 
 
 def test_lora_on_a_policy_trains_adapters_only(policy: PreTrainedModel) -> None:
@@ -90,24 +100,24 @@ def test_fresh_adapters_change_no_output(policy: PreTrainedModel) -> None:
     assert_close(policy(input_ids=IDS).logits, before)
 
 
-def test_adapters_come_with_the_head_on_the_very_model_they_are_put_in(classifier: PreTrainedModel) -> None:
-    adapted = make_trainable(classifier, tune=LORA)
+def test_adapters_work_in_the_very_model_they_are_put_in(backbone: PreTrainedModel) -> None:
+    adapted = make_trainable(backbone, tune=LORA)
     shake(adapted)
-    assert_close(classifier(input_ids=IDS).logits, adapted(input_ids=IDS).logits)
+    assert_close(outputs(backbone), outputs(adapted))
 
 
-@pytest.mark.parametrize("kind", ["classifier", "policy"])
+@pytest.mark.parametrize("kind", ["backbone", "policy"])
 def test_a_merged_model_is_plain_and_gives_the_adapted_outputs(kind: str, request: pytest.FixtureRequest) -> None:
     model: PreTrainedModel = request.getfixturevalue(kind)
     plain_names = set(model.state_dict())
-    before = model(input_ids=IDS).logits
+    before = outputs(model)
     adapted = make_trainable(model, tune=LORA)
     shake(adapted)
-    expected = adapted(input_ids=IDS).logits
+    expected = outputs(adapted)
     assert (expected - before).abs().max() > 0.01
     found = merged(adapted)
     assert (type(found), set(found.state_dict())) == (type(model), plain_names)
-    assert_close(found(input_ids=IDS).logits, expected, atol=1e-5, rtol=1e-5)
+    assert_close(outputs(found), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_model_without_adapters_is_merged_already(policy: PreTrainedModel) -> None:
