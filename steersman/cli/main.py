@@ -10,6 +10,7 @@ import click
 from steersman import __version__
 from steersman.cli.clean_verbs import agreement, clean
 from steersman.cli.data_verbs import annotate
+from steersman.cli.extrapolate_verb import extrapolate
 from steersman.cli.import_verb import import_data
 from steersman.cli.loop_verbs import demo, licences, prompts, report, respond, run
 from steersman.cli.model_verbs import evaluate, score
@@ -44,6 +45,7 @@ for _verb in (
     clean,
     publish,
     train,
+    extrapolate,
     score,
     serve,
     evaluate,
