@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steersman.config.loading import dump_settings, load_settings, parse_yaml, valid_keys, with_overrides
+from steersman.config.reward import RewardSettings
 from steersman.config.run import RunSettings, TrainRewardSettings
-from steersman.config.sections import PromptsSettings, RewardSettings
+from steersman.config.sections import PromptsSettings
 from steersman.errors import ConfigError
 
 OPTIMISER = {"learning_rate": 1e-5, "epochs": 1, "batch_pairs": 4}
@@ -120,18 +121,10 @@ def test_a_decay_rate_is_below_one(betas: str) -> None:
     assert "'reward.optimiser.betas." in fault(f"reward.optimiser.betas={betas}")
 
 
-@pytest.mark.parametrize(
-    ("attributes", "words"),
-    [
-        ("[]", "name at least one of"),
-        ("[helpfulness, helpfulness]", "each once"),
-        ("[helpfulness, humour]", "['humour'] are no columns of the examples table"),
-    ],
-)
-def test_the_outputs_of_a_reward_model_are_different_columns_of_the_examples(attributes: str, words: str) -> None:
+@pytest.mark.parametrize("attributes", ["[]", "[helpfulness, helpfulness]", "['']"])
+def test_the_outputs_of_a_reward_model_have_different_names(attributes: str) -> None:
     message = fault(f"reward.attributes={attributes}", "reward.weights={}")
-    assert "'reward.attributes': " in message
-    assert words in message
+    assert "'reward.attributes': name at least one attribute, each once" in message
 
 
 @pytest.mark.parametrize("name", ["''", "a/b", "/a", "..", ".", "../a", '"a\\b"', "' a'", '"a\n"', "a" * 201])

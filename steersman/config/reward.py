@@ -39,7 +39,12 @@ class RewardSettings(Settings):
         " probabilities; categorical: a logit per level; gating: numbers, and weights of attributes that depend on the"
         " prompt",
     )
-    keep_head: bool = Field(False, description="start from the head saved in `model`, itself a reward model")
+    keep_head: bool = Field(
+        False, description="start from the head saved in `model`, itself a reward model with the same attributes"
+    )
+    head_start: Literal["probe", "zero"] = Field(
+        "probe", description="start from the head that fits the untrained model best, or from zero"
+    )
     bias: bool = Field(False, description="give the head a bias; transformers' own heads have none")
     pooling: Literal["last", "end_of_turn", "mean"] = Field(
         "last", description="the state that is read: at a response's last token, at its end-of-turn token, their mean"
@@ -53,13 +58,14 @@ class RewardSettings(Settings):
     )
     preference: str = Field(
         "helpfulness",
-        description="the label whose difference says which response is better, where the data are ratings",
+        description="the column whose difference says which response is better, where the data are ratings",
     )
     ranked_by: str = Field(
         "helpfulness", description="the output that objectives of pairs rank by; 'reward' = the weighted sum"
     )
     sample_weights: Literal["none", "agreement"] = Field(
-        "none", description="agreement: labels that raters agree on count more (needs the lists of ratings)"
+        "none",
+        description="agreement: labels that raters agree on count more; the training data must hold lists of ratings",
     )
     weights: dict[str, float] | NamedWeights = Field(
         default_factory=lambda: dict(GOODNESS_WEIGHTS),
@@ -68,11 +74,17 @@ class RewardSettings(Settings):
     )
     max_tokens: int = Field(ge=16, description="longer conversations are dropped from training and counted")
     tune: TuneSettings
-    optimiser: OptimiserSettings
+    optimiser: OptimiserSettings | None = Field(
+        None, description="needed unless tune.mode is 'frozen', whose heads are fitted to the end by a solver"
+    )
     engine: EngineSettings = Field(default_factory=lambda: EngineSettings.model_validate({}))
-    evaluate_every: int = Field(ge=1, description="optimiser steps between evaluations of the validation rows")
+    evaluate_every: int | None = Field(
+        None, ge=1, description="optimiser steps between evaluations of the validation rows; needed as the optimiser is"
+    )
     learning_curve: tuple[int, ...] = Field(
-        (), description="also train on so many pairs each, afresh, and log how the validation accuracy grows"
+        (),
+        description="also train on so many pairs each, afresh, every smaller set part of the larger ones, and log how"
+        " the validation loss and accuracy change",
     )
 
     @field_validator("attributes")
@@ -90,12 +102,24 @@ class RewardSettings(Settings):
             raise ValueError("name at least one objective, each once")
         return objectives
 
+    @field_validator("learning_curve")
+    @classmethod
+    def _growing(cls, learning_curve: tuple[int, ...]) -> tuple[int, ...]:
+        if list(learning_curve) != sorted({each for each in learning_curve if each > 0}):
+            raise ValueError("numbers of pairs must be above zero and grow")
+        return learning_curve
+
     @model_validator(mode="after")
     def _weights_name_attributes(self) -> Self:
         named = self.weights if isinstance(self.weights, dict) else {}
         unknown = sorted(set(named) - set(self.attributes))
-        if unknown:
+        if unknown and "weights" in self.model_fields_set:
             raise ValueError(f"reward.weights names {unknown}, which are not among reward.attributes")
+        if unknown and self.head != "gating":
+            raise ValueError(
+                f"reward.weights is by default the goodness of HelpSteer2, which weighs {unknown}, not among"
+                " reward.attributes; say what the reward is made of, for example {" + self.attributes[0] + ": 1.0}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -104,6 +128,8 @@ class RewardSettings(Settings):
             raise ValueError(
                 f"reward.ranked_by is {self.ranked_by!r}; it must be 'reward' or one of {list(self.attributes)}"
             )
+        if self.ranked_by == "reward" and self.weights == "fitted" and self.head != "gating":
+            raise ValueError("reward.ranked_by 'reward' needs its weights before training; they cannot be 'fitted'")
         return self
 
     @model_validator(mode="after")
@@ -112,11 +138,71 @@ class RewardSettings(Settings):
             needed = HEAD_OF.get(each.name)
             if needed is not None and needed != ("linear" if self.head == "gating" else self.head):
                 raise ValueError(f"objective {each.name!r} needs reward.head {needed!r}, not {self.head!r}")
-        if self.form == "comparison" and any(each.name in POINTWISE for each in self.objectives):
+        is_served = any(HEAD_OF.get(each.name) == self.head for each in self.objectives)
+        if self.head in ("ordinal", "categorical") and not is_served:
+            raise ValueError(f"reward.head {self.head!r} models levels, which only the objective {self.head!r} trains")
+        return self
+
+    @model_validator(mode="after")
+    def _comparison_has_one_output(self) -> Self:
+        if self.form != "comparison":
+            return self
+        if any(each.name in POINTWISE for each in self.objectives):
             raise ValueError("reward.form 'comparison' takes objectives of pairs only: " + ", ".join(PAIRWISE))
+        if self.head != "linear" or len(self.attributes) != 1:
+            raise ValueError(
+                "reward.form 'comparison' has a linear head with one output, which says which response is better; set"
+                " for example reward.attributes, reward.ranked_by and reward.weights to [preference], preference and"
+                " {preference: 1.0}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gate_is_trained(self) -> Self:
+        if self.head != "gating":
+            return self
+        if not any(each.name == "regression" for each in self.objectives) or not self.is_pairwise:
+            raise ValueError(
+                "reward.head 'gating' needs the objective regression, which trains the attributes, and one of pairs,"
+                " which trains the gate: " + ", ".join(PAIRWISE)
+            )
+        if self.ranked_by != "reward":
+            raise ValueError("reward.head 'gating' trains its gate by the gated reward; set reward.ranked_by: reward")
+        if self.weights == "fitted":
+            raise ValueError("reward.head 'gating' weighs the attributes itself; leave reward.weights out")
+        return self
+
+    @model_validator(mode="after")
+    def _loop_is_described(self) -> Self:
+        if self.tune.mode == "frozen":
+            if self.keep_head:
+                raise ValueError(
+                    "reward.keep_head: with tune.mode 'frozen' the head is fitted to the end, from any start"
+                )
+            return self
+        missing = [name for name in ("optimiser", "evaluate_every") if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{' and '.join(missing)} missing: needed with tune.mode {self.tune.mode!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_model_is_whole(self) -> Self:
+        if self.keep_head and self.backbone_layers is not None:
+            raise ValueError("reward.backbone_layers: the model that keep_head goes on from has its layers already")
         return self
 
     @property
     def is_pairwise(self) -> bool:
         """Whether any objective is one of pairs."""
         return any(each.name in PAIRWISE for each in self.objectives)
+
+    @property
+    def ranking_output(self) -> str:
+        """The output whose order says which response is better: `ranked_by`, else the first attribute."""
+        return self.ranked_by if self.ranked_by in (*self.attributes, "reward") else self.attributes[0]
+
+    @property
+    def preference_column(self) -> str:
+        """The column whose difference is the preference; without objectives of pairs, that of the ranking output."""
+        is_own = self.is_pairwise or self.ranking_output == "reward"
+        return self.preference if is_own else self.ranking_output

@@ -24,6 +24,24 @@ def num_frozen_layers(model: PreTrainedModel, *, tune: TuneSettings) -> int:
     return total - tune.layers
 
 
+def truncated(model: PreTrainedModel, *, layers: int) -> PreTrainedModel:
+    """Return `model`, in place, with its lower `layers` layers only, below its own final norm; its config says so.
+
+    Raises ConfigError when it has fewer layers.
+    """
+    backbone = backbone_of(model)
+    total = len(layers_of(backbone))
+    if layers > total:
+        raise ConfigError(f"reward.backbone_layers is {layers}, but the model has only {total} layers")
+    backbone.layers = layers_of(backbone)[:layers]
+    config = backbone.config
+    config.num_hidden_layers = layers
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None:
+        config.layer_types = kinds[:layers]
+    return model
+
+
 def make_trainable(model: PreTrainedModel, *, tune: TuneSettings) -> nn.Module:
     """Set what is trained in `model` and return the model to train, with adapters put in for lora.
 

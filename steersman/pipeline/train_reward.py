@@ -1,74 +1,59 @@
-"""`steersman train reward`: rated responses in, a reward model folder out."""
+"""`steersman train reward`: rated responses or preferences in, a reward model folder out."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import cast
 
-import numpy as np
-import polars as pl
-import torch
-from transformers import PreTrainedTokenizerBase
-
-from steersman.backends.reward_scorer import RewardScorer
 from steersman.config.reward import RewardSettings
 from steersman.config.run import TrainRewardSettings
-from steersman.engine.fit import FitResult, Reports, Schedule
-from steersman.errors import ConfigError, DataError
-from steersman.evaluate.pairwise import pairwise_accuracy
-from steersman.modeling.loading import load_backbone, load_tokenizer
-from steersman.modeling.packed_attention import packed_attention
-from steersman.modeling.precision import default_device, fast_precision
-from steersman.modeling.tuning import merged
-from steersman.pipeline.examples import RatedPairs, read_pairs
+from steersman.engine.fit import Reports
+from steersman.engine.processes import is_first
+from steersman.errors import DataError
+from steersman.modeling.loading import load_tokenizer
+from steersman.pipeline.learning_curve import CurvePoint, check_sizes, nested_sets
 from steersman.pipeline.lineages import inherited
-from steersman.pipeline.models import ModelFolder, local_models, open_model
+from steersman.pipeline.models import local_models, open_model
 from steersman.pipeline.reward_folder import save_reward_model
-from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
+from steersman.pipeline.reward_judging import judge
+from steersman.pipeline.reward_rows import (
+    TO_BE_FITTED,
+    RewardRows,
+    check_usable,
+    read_rows,
+    spec_of,
+    untrained_outputs,
+)
+from steersman.pipeline.reward_training import RewardJob, Trained, train_model
+from steersman.pipeline.stage import Outcome, Product, Stage
+from steersman.pipeline.together import HELPED, run_stage_together
 from steersman.pipeline.tracking import logged_metrics
-from steersman.pipeline.training import TokenGroups, prepare, tokenise
 from steersman.protocols import Progress, no_progress
-from steersman.records import ATTRIBUTES
-from steersman.reward.heads import Head
-from steersman.reward.model import RewardModel
+from steersman.reward.heads import Outputs
+from steersman.reward.scalarise import fit_weights
 from steersman.reward.spec import RewardSpec
-from steersman.reward.train import RatedGroup, train
-from steersman.store.files import write_json
+from steersman.reward.terms import Terms, targets_of
+from steersman.reward.values import values
+from steersman.store.files import append_jsonl, write_json
 from steersman.store.lineage import merge_ancestors
-from steersman.store.runs import CHECKPOINT_FOLDER
+from steersman.store.runs import CHECKPOINT_FOLDER, RESUME_FOLDER
 
-BOOTSTRAP_ROUNDS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    pairs: RatedPairs
-    tokens: TokenGroups
-
-    def rated_groups(self, attributes: tuple[str, ...]) -> list[RatedGroup]:
-        rows = self.pairs.rows_of(self.tokens.numbers).select(attributes).cast(pl.Float32)
-        labels = torch.from_numpy(rows.to_numpy(writable=True)).view(len(self.tokens.groups), 2, len(attributes))
-        return [RatedGroup(group, labels[index]) for index, group in enumerate(self.tokens.groups)]
+CURVE_FILE = "learning_curve.jsonl"
 
 
 def run(settings: TrainRewardSettings, *, out: Path, progress: Progress = no_progress) -> dict[str, object]:
     """Train a reward model into the run folder `out` and return the contract of `train ... --json`.
 
-    `out/checkpoint` is a transformers folder for `AutoModelForSequenceClassification`. A finished run of the same
-    settings and data is not repeated.
+    `out/checkpoint` is a transformers folder, which `AutoModelForSequenceClassification` loads where the head's shape
+    allows. A finished run of the same settings and data is not repeated.
     """
     return {"run": str(out), **run_outcome(settings, out=out, progress=progress).result}
 
 
 def run_outcome(settings: TrainRewardSettings, *, out: Path, progress: Progress) -> Outcome:
     """Do as `run`, and also say how long it took and whether it was there already."""
-    unknown = sorted(set(settings.reward.attributes) - set(ATTRIBUTES))
-    if unknown:
-        raise ConfigError(f"reward.attributes: {unknown} are no columns of the examples table; known: {ATTRIBUTES}")
     inputs = {name: _existing(Path(path)) for name, path in settings.data.model_dump().items()}
     inputs |= local_models({"model": settings.reward.model})
-    stage = Stage("reward", out, settings, settings.seed, inputs, places=("data", "estimate"))
-    return run_stage(stage, lambda folder: _make(folder, settings=settings, progress=progress))
+    stage = Stage("reward", out, settings, settings.seed, inputs, places=("data", "estimate"), resumes=True)
+    return run_stage_together(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 
 def _existing(path: Path) -> Path:
@@ -81,23 +66,39 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     reward = settings.reward
     base = open_model(reward.model, role="base model of the reward model")
     tokenizer = load_tokenizer(base.folder)
-    training = _read(Path(settings.data.train), tokenizer=tokenizer, reward=reward)
-    validation = _read(Path(settings.data.validation), tokenizer=tokenizer, reward=reward)
-    model, fitted = _fit(folder, training, validation, base=base, settings=settings, progress=progress)
+    training = read_rows(Path(settings.data.train), part="train", tokenizer=tokenizer, reward=reward)
+    validation = read_rows(Path(settings.data.validation), part="validation", tokenizer=tokenizer, reward=reward)
+    terms = Terms(reward.objectives, spec_of(reward), reward.ranking_output)
+    for part in (training, validation):
+        check_usable(terms, part.rated, source=part.data.source)
+    untrained = untrained_outputs(terms, training.rated, reward=reward)
+    check_sizes(reward.learning_curve, num_pairs=len(training.rated))
+    job = RewardJob(base, reward, terms, settings.seed, folder / RESUME_FOLDER)
+    trained = _trained(folder, job, training, validation, settings=settings, progress=progress)
+    curve = _curve(folder, replace(job, resume=None), training, validation, progress=progress)
+    if not is_first():
+        return HELPED
+    spec = _final_spec(trained.outputs, validation, terms=terms, untrained=untrained)
+    model = trained.open_model()
+    model.spec = spec
     save_reward_model(folder / CHECKPOINT_FOLDER, model, tokenizer)
-    metrics = _final_metrics(model, tokenizer, validation, settings=settings, progress=progress)
-    constant = _constant_error(training, validation, attributes=reward.attributes)
+    judged = judge(
+        trained.outputs,
+        validation.held,
+        terms=replace(terms, spec=spec),
+        constants=training.means,
+        seed=settings.seed,
+    )
     result = {
-        "steps": fitted.steps,
-        "seconds": round(fitted.seconds, 3),
-        "tokens": fitted.tokens,
-        "best_step": fitted.best_step,
-        "metrics": {f"reward/validation_{name}": value for name, value in fitted.best.items()},
-        "accuracy": metrics,
-        "constant_predictor_mse": constant,
-        "train_pairs": len(training.tokens.groups),
-        "validation_pairs": len(validation.tokens.groups),
-        "dropped_long": training.tokens.num_too_long + validation.tokens.num_too_long,
+        **_of_training(trained, reward=reward),
+        **_of_data(training, validation),
+        "missing_labels": training.missing_labels(reward.attributes),
+        **judged,
+        "weights": dict(spec.weights),
+        "weights_source": spec.weights_source,
+        "learning_curve": [asdict(point) for point in curve],
+        "untrained": untrained,
+        "warnings": [f"{name}: nothing trains this output, so it means nothing" for name in untrained],
     }
     write_json(folder / "result.json", result)
     data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
@@ -105,82 +106,90 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     return Product(result, ancestors, simulated=data.simulated or base.is_simulated)
 
 
-def _read(path: Path, *, tokenizer: PreTrainedTokenizerBase, reward: RewardSettings) -> _Rows:
-    pairs = read_pairs(path)
-    tokens = tokenise(tokenizer, pairs.prompts, pairs.responses, max_tokens=reward.max_tokens, source=str(path))
-    return _Rows(pairs, tokens)
-
-
-def _fit(
+def _trained(
     folder: Path,
-    training: _Rows,
-    validation: _Rows,
+    job: RewardJob,
+    training: RewardRows,
+    validation: RewardRows,
     *,
-    base: ModelFolder,
     settings: TrainRewardSettings,
     progress: Progress,
-) -> tuple[RewardModel, FitResult]:
-    reward = settings.reward
-    torch.manual_seed(settings.seed)  # for the adapters' first weights
-    prepared = prepare(
-        lambda dtype: load_backbone(base.folder, dtype=dtype, device=default_device()),
-        [*training.tokens.groups, *validation.tokens.groups],
-        base=base,
-        tune=reward.tune,
-        engine=reward.engine,
-        progress=progress,
-    )
-    spec = RewardSpec("linear", reward.attributes, cast("dict[str, float]", reward.weights))
-    head = Head(prepared.model.config.hidden_size, spec=spec).to(prepared.model.device)
-    model = RewardModel(prepared.model, head, spec=spec, num_lower=prepared.num_lower).eval()
-    pairs = training.rated_groups(reward.attributes)
+) -> Trained:
+    trackers = job.reward.engine.trackers
     with (
-        progress("reward", len(pairs) * reward.optimiser.epochs, "pair") as advance,
-        packed_attention(prepared.model),
-        logged_metrics(folder, prefix="reward", trackers=reward.engine.trackers, settings=settings) as log,
+        progress("reward", _work(job.reward, len(training.rated)), "pair") as advance,
+        logged_metrics(folder, prefix="reward", trackers=trackers, settings=settings) as log,
     ):
-        fitted = train(
-            model,
-            prepared.rows,
-            pairs,
-            validation.rated_groups(reward.attributes),
-            schedule=Schedule(
-                reward.optimiser, reward.engine, reward.evaluate_every, settings.seed, prepared.precision
-            ),
-            reports=Reports(log, advance),
-        )
-    return RewardModel(merged(prepared.trained), head, spec=spec).eval(), fitted
+        reports = Reports(log, advance)
+        return train_model(job, training.rated, validation.rated, reports=reports, progress=progress)
 
 
-def _final_metrics(
-    model: RewardModel,
-    tokenizer: PreTrainedTokenizerBase,
-    validation: _Rows,
-    *,
-    settings: TrainRewardSettings,
-    progress: Progress,
-) -> Mapping[str, object]:
-    reward = settings.reward
-    rows = validation.pairs.rows_of(validation.tokens.numbers)
-    scorer = RewardScorer(model, tokenizer, precision=fast_precision(model.device))
-    with progress("held-out scores", rows.height, "row") as advance:
-        scored = scorer.score(rows["prompt"].to_list(), rows["response"].to_list(), advance=advance)
-    found: dict[str, object] = {}
-    for index, name in enumerate(reward.attributes):
-        rng = np.random.default_rng([settings.seed, index])
-        if (rows[name].gather_every(2) == rows[name].gather_every(2, offset=1)).all():
-            found[name] = None  # every pair ties on this attribute: there is nothing to rank
-            continue
-        accuracy = pairwise_accuracy(rows[name], scored.outputs[:, index], rng=rng, rounds=BOOTSTRAP_ROUNDS)
-        found[name] = {
-            **asdict(accuracy.accuracy),
-            "tied_labels": accuracy.tied_labels,
-            "tied_scores": accuracy.tied_scores,
-        }
-    return found
+def _work(reward: RewardSettings, num_pairs: int) -> int:
+    """Return how many pairs a training goes through."""
+    return num_pairs if reward.optimiser is None else num_pairs * reward.optimiser.epochs
 
 
-def _constant_error(training: _Rows, validation: _Rows, *, attributes: tuple[str, ...]) -> float:
-    means = training.pairs.rows_of(training.tokens.numbers).select(attributes).to_numpy().mean(axis=0)
-    labels = validation.pairs.rows_of(validation.tokens.numbers).select(attributes).to_numpy()
-    return float(((labels - means) ** 2).mean())
+def _curve(
+    folder: Path, job: RewardJob, training: RewardRows, validation: RewardRows, *, progress: Progress
+) -> list[CurvePoint]:
+    """Train afresh on each number of pairs that the learning curve asks for, and log what came of it."""
+    points = []
+    for numbers in nested_sets(job.reward.learning_curve, num_pairs=len(training.rated), seed=job.seed):
+        part = [training.rated[number] for number in numbers]
+        check_usable(job.terms, part, source=f"{training.data.source}, {len(part)} pairs of reward.learning_curve")
+        with progress(f"reward, {len(part)} pairs", _work(job.reward, len(part)), "pair") as advance:
+            reports = Reports(lambda _: None, advance)
+            trained = train_model(job, part, validation.rated, reports=reports, progress=progress)
+        points.append(CurvePoint.of(len(part), trained.fitted))
+        if is_first():
+            append_jsonl(folder / CURVE_FILE, asdict(points[-1]))
+    return points
+
+
+def _final_spec(outputs: Outputs, validation: RewardRows, *, terms: Terms, untrained: list[str]) -> RewardSpec:
+    """Return what the model predicts, with weights fitted on the validation pairs where they are asked for."""
+    spec = terms.spec
+    if spec.weights_source != TO_BE_FITTED:
+        return spec
+    names = [name for name in spec.attributes if name not in untrained]
+    columns = [spec.attributes.index(name) for name in names]
+    targets = targets_of(validation.rated)
+    found_BA = values(outputs, spec=spec)[:, columns]
+    fitted = fit_weights(
+        found_BA[targets.firsts] - found_BA[targets.seconds],
+        targets.strengths,
+        attributes=names,
+        source=Path(validation.data.source).name,
+    )
+    return replace(spec, weights=fitted.weights, weights_source=fitted.description())
+
+
+def _of_training(trained: Trained, *, reward: RewardSettings) -> dict[str, object]:
+    fitted, probe = trained.fitted, trained.probe
+    start = "kept" if reward.keep_head else reward.head_start
+    return {
+        "steps": fitted.steps,
+        "seconds": round(fitted.seconds, 3),
+        "tokens": fitted.tokens,
+        "best_step": fitted.best_step,
+        "metrics": {f"reward/validation_{_short(name)}": value for name, value in fitted.best.items()},
+        "head_start": None if reward.tune.mode == "frozen" else start,
+        "probe_penalties": None if probe is None else dict(probe.penalties),
+        "ranked_by": reward.ranking_output,
+    }
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("validation_")
+
+
+def _of_data(training: RewardRows, validation: RewardRows) -> dict[str, object]:
+    parts = (training, validation)
+    return {
+        "train_pairs": len(training.rated),
+        "validation_pairs": len(validation.rated),
+        "ties": sum(part.num_ties for part in parts),
+        "not_compared": sum(part.num_uncompared for part in parts),
+        "dropped_long": sum(part.tokens.num_too_long for part in parts),
+        "other_splits": sum(part.data.other_splits for part in parts),
+    }

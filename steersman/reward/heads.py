@@ -3,7 +3,7 @@
 Shapes: N responses of a row, D hidden size, O outputs, A attributes, L levels. All in float32.
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -42,6 +42,18 @@ class Thresholds(nn.Module):
         return torch.cat([self.first, self.first + steps.cumsum(dim=1)], dim=1)
 
 
+class TieThresholds(nn.Module):
+    """Increasing numbers above zero, shape (count,): positive steps from zero on."""
+
+    def __init__(self, count: int, *, first: float, step: float) -> None:
+        super().__init__()
+        self.steps = nn.Parameter(torch.tensor([first] + [step] * (count - 1)).expm1().log())
+
+    def forward(self) -> torch.Tensor:
+        """Return the thresholds, lowest first."""
+        return nn.functional.softplus(self.steps).cumsum(dim=0)
+
+
 class Gate(nn.Module):
     """Weights of attributes that depend on the prompt: positive, and one in sum (ArmoRM, Wang et al. 2024)."""
 
@@ -73,7 +85,7 @@ class Head(nn.Module):
             else None
         )
         self.gate = Gate(hidden_size, num_attributes) if spec.kind == "gating" else None
-        self.ties = Thresholds(1, 3, first=0.5, step=_FIRST_STEP) if models_ties else None
+        self.ties = TieThresholds(3, first=0.5, step=_FIRST_STEP) if models_ties else None
 
     def forward(self, responses_ND: torch.Tensor, prompts_ND: torch.Tensor) -> Outputs:
         """Return the outputs from the states of responses and of the prompts before them, float32 each."""
@@ -82,5 +94,5 @@ class Head(nn.Module):
                 self.linear(responses_ND),
                 thresholds=None if self.thresholds is None else self.thresholds(),
                 gates=None if self.gate is None else self.gate(prompts_ND),
-                tie_thresholds=None if self.ties is None else cast(torch.Tensor, self.ties())[0],
+                tie_thresholds=None if self.ties is None else self.ties(),
             )

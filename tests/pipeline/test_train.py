@@ -144,10 +144,13 @@ def test_only_the_attributes_asked_for_are_outputs(tmp_path: Path) -> None:
         assert found["reward"] == pytest.approx(found["helpfulness"])
 
 
-def test_an_attribute_that_no_column_holds_is_refused(tmp_path: Path) -> None:
+def test_a_reward_made_of_what_nothing_trains_is_refused(tmp_path: Path) -> None:
     data = data_section(tmp_path, train=tasks(4), validation=tasks(2))
-    with pytest.raises(ConfigError, match=r"'reward\.attributes': \['charm'\] are no columns"):
-        reward_settings(data, "reward.attributes=[charm]", "reward.weights={charm: 1.0}")
+    settings = reward_settings(data, "reward.attributes=[helpfulness, charm]", "reward.weights={charm: 1.0}")
+    with pytest.raises(
+        ConfigError, match=r"reward\.weights counts \['charm'\], which no label .*\{helpfulness: 1\.0\}"
+    ):
+        train_reward.run(settings, out=tmp_path / "run")
 
 
 def test_pairs_too_long_are_dropped_and_counted(tmp_path: Path) -> None:

@@ -1,28 +1,18 @@
-"""A tiny model learns a rule planted in the responses, and reads the whole conversation."""
+"""A tiny model learns a rule planted in the responses, by every kind of head and objective."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.testing import assert_close
+from planted import NUM_TRAINING, NUM_VALIDATION, data_of, planted, strong, terms_of, trained
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from steersman.config.sections import OptimiserSettings, TuneSettings
-from steersman.engine.fit import FitResult, Schedule
-from steersman.modeling.chat import Group, ResponseTokens, group_tokens
-from steersman.modeling.layers import all_states
-from steersman.modeling.loading import load_classifier, load_tokenizer
-from steersman.modeling.packing import pack
-from steersman.modeling.states import TrainingStates
-from steersman.modeling.tuning import make_trainable
-from steersman.records import Message
-from steersman.reward.train import RatedGroup, predictions, train
-from steersman.store.arrays import FolderArrayStore
-
-NUM_TRAINING = 48
-NUM_VALIDATION = 16
-OPTIMISER = OptimiserSettings(learning_rate=3e-4, epochs=1, batch_pairs=4, warmup_steps=10)
+from steersman.modeling.loading import load_tokenizer
+from steersman.reward.spec import Kind
+from steersman.reward.terms import RatedGroup
+from steersman.reward.train import predictions
 
 
 @pytest.fixture
@@ -35,44 +25,9 @@ def model(tiny_model_folder: Path) -> PreTrainedModel:
     return strong(tiny_model_folder)
 
 
-def strong(folder: Path) -> PreTrainedModel:
-    """Return the tiny model with stronger layers: as it is, its states hardly depend on what it reads."""
-    made = load_classifier(folder, num_outputs=2, dtype=torch.float32)
-    with torch.no_grad():
-        for name, weights in made.named_parameters():
-            if "layers" in name and weights.ndim == 2:
-                weights.mul_(6)
-    return made
-
-
-def planted(tokenizer: PreTrainedTokenizerBase) -> list[RatedGroup]:
-    """Return groups in which the response that repeats the sign of the prompt is labelled (4, 0), the other (0, 4)."""
-    rng = np.random.default_rng(1)
-    groups = []
-    for _ in range(NUM_TRAINING + NUM_VALIDATION):
-        prompt, signs = rng.choice(["+", "-"]), rng.permutation(["+", "-"])
-        tails = ["".join(row) for row in rng.choice(list("abcdefgh"), size=(2, 2))]
-        responses = [sign + tail for sign, tail in zip(signs, tails, strict=True)]
-        labels = torch.tensor([[4.0, 0.0] if sign == prompt else [0.0, 4.0] for sign in signs])
-        groups.append(RatedGroup(group_tokens(tokenizer, [Message("user", str(prompt))], responses), labels))
-    return groups
-
-
-def trained(
-    model: PreTrainedModel, rated: list[RatedGroup], folder: Path, *, epochs: int
-) -> tuple[FitResult, list[dict[str, float]]]:
-    make_trainable(model, tune=TuneSettings(mode="full"))
-    states = TrainingStates(model, [each.group for each in rated], [], 0, FolderArrayStore(folder), "float32")
-    rows: list[dict[str, float]] = []
-    result = train(
-        states,
-        rated[:NUM_TRAINING],
-        rated[NUM_TRAINING:],
-        schedule=Schedule(OPTIMISER.model_copy(update={"epochs": epochs}), 6, 0),
-        on_metrics=lambda metrics: rows.append(dict(metrics)),
-        advance=lambda _: None,
-    )
-    return result, rows
+@pytest.fixture
+def rated(tokenizer: PreTrainedTokenizerBase) -> list[RatedGroup]:
+    return planted(tokenizer)
 
 
 def constant_error(rated: list[RatedGroup]) -> float:
@@ -81,66 +36,134 @@ def constant_error(rated: list[RatedGroup]) -> float:
     return (torch.cat([each.labels for each in rated[NUM_TRAINING:]]) - mean).square().mean().item()
 
 
-def test_a_planted_rule_is_learnt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path) -> None:
-    rated = planted(tokenizer)
-    result, rows = trained(model, rated, tmp_path, epochs=8)
+def test_a_planted_rule_is_learnt(model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path) -> None:
+    _, result, rows = trained(model, rated, terms=terms_of("regression"), folder=tmp_path, epochs=8)
     assert result.best["loss"] < 0.25 * constant_error(rated)
     assert result.best["accuracy"] == 1.0
     # the layers moved too: the ridge probe that training starts at is worse
     assert result.best["loss"] < 0.5 * rows[0]["loss"]
 
 
-def test_training_starts_at_a_probe_that_beats_the_constant(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kind", "objectives", "ranked_by"),
+    [
+        ("linear", ("bradley-terry",), "follows"),
+        ("linear", ("margin",), "reward"),
+        ("linear", ("scaled",), "follows"),
+        ("linear", ("preference-ordinal",), "follows"),
+        ("linear", ("regression", "scaled"), "follows"),
+        ("ordinal", ("ordinal",), "follows"),
+        ("categorical", ("categorical", "bradley-terry"), "follows"),
+    ],
+)
+def test_every_objective_learns_the_planted_rule(
+    kind: Kind,
+    objectives: tuple[str, ...],
+    ranked_by: str,
+    model: PreTrainedModel,
+    rated: list[RatedGroup],
+    tmp_path: Path,
 ) -> None:
-    rated = planted(tokenizer)
-    _, rows = trained(model, rated, tmp_path, epochs=1)
+    terms = terms_of(*objectives, kind=kind, ranked_by=ranked_by)
+    _, result, rows = trained(model, rated, terms=terms, folder=tmp_path, epochs=4)
+    assert result.best["accuracy"] == 1.0
+    assert result.best["loss"] < 0.75 * rows[0]["loss"]
+
+
+def test_the_step_of_the_lowest_validation_loss_is_kept(
+    model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path
+) -> None:
+    _, result, rows = trained(model, rated, terms=terms_of("regression"), folder=tmp_path, epochs=2)
+    best = min(rows, key=lambda row: row["loss"])
+    assert (result.best_step, result.best["loss"]) == (best["step"], best["loss"])
+
+
+def test_training_starts_at_a_probe_that_beats_the_constant(
+    model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path
+) -> None:
+    _, _, rows = trained(model, rated, terms=terms_of("regression"), folder=tmp_path, epochs=1)
     assert rows[0]["loss"] < 0.75 * constant_error(rated)
 
 
 def test_what_is_reported_is_what_the_kept_model_does(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+    model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path
 ) -> None:
-    rated = planted(tokenizer)
-    result, _ = trained(model, rated, tmp_path, epochs=1)
+    kept, result, _ = trained(model, rated, terms=terms_of("regression"), folder=tmp_path, epochs=1)
+    rows = data_of(rated, folder=tmp_path).rows
     errors = []
-    with torch.no_grad():
-        for each in rated[NUM_TRAINING:]:
-            packed = pack(each.group)
-            errors.append(predictions(model, packed, all_states(model, packed)) - each.labels)
+    # each group alone, without the attention of packed rows
+    for number in range(NUM_TRAINING, NUM_TRAINING + NUM_VALIDATION):
+        found = predictions(kept, rows, [number], budget=1, precision="float32")
+        errors.append(found.raw - rated[number].labels)
     assert torch.cat(errors).square().mean().item() == pytest.approx(result.best["loss"], rel=1e-4)
 
 
-def test_the_same_seed_trains_the_same_model(
-    tiny_model_folder: Path, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+def test_outputs_come_in_the_order_that_is_asked_for(
+    model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path
 ) -> None:
-    rated = planted(tokenizer)
-    models = [strong(tiny_model_folder) for _ in range(2)]
-    for each in models:
-        trained(each, rated, tmp_path, epochs=1)
-    first, second = (each.state_dict() for each in models)
+    kept, _, _ = trained(model, rated, terms=terms_of("regression"), folder=tmp_path, epochs=1)
+    rows = data_of(rated, folder=tmp_path).rows
+    together = predictions(kept, rows, [5, 0, 3], budget=2048, precision="float32").raw
+    alone = [predictions(kept, rows, [number], budget=1, precision="float32").raw for number in (5, 0, 3)]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-4)
+
+
+def test_the_same_seed_trains_the_same_model(tiny_model_folder: Path, rated: list[RatedGroup], tmp_path: Path) -> None:
+    made = [
+        trained(strong(tiny_model_folder), rated, terms=terms_of("regression"), folder=tmp_path, epochs=1)[0]
+        for _ in range(2)
+    ]
+    first, second = (each.state_dict() for each in made)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_missing_label_does_not_stop_training(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+    model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path
 ) -> None:
-    rated = planted(tokenizer)
+    expected = constant_error(rated)
     for each in rated[:3]:
         each.labels[0, 0] = float("nan")
-    result, rows = trained(model, rated, tmp_path, epochs=1)
+    _, result, rows = trained(model, rated, terms=terms_of("regression"), folder=tmp_path, epochs=1)
     assert all(np.isfinite(row["loss"]) for row in rows)
-    assert result.best["loss"] < constant_error(planted(tokenizer))
+    assert result.best["loss"] < expected
 
 
-def test_outputs_are_read_at_the_last_token_of_each_response(model: PreTrainedModel) -> None:
-    torch.nn.init.uniform_(model.get_parameter("score.weight"))
-    packed = pack(_group((1, 2), (3, 4), (5,)))
-    states_TD = torch.arange(5.0)[:, None].expand(-1, 32)
-    # the responses end at tokens 3 and 4, whose states are all 3 and all 4
-    sums_A = model.get_parameter("score.weight").sum(dim=1)
-    assert_close(predictions(model, packed, states_TD), torch.stack([3 * sums_A, 4 * sums_A]))
+def test_an_output_without_labels_stays_as_it_starts(
+    model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path
+) -> None:
+    for each in rated:
+        each.labels[:, 1] = float("nan")
+    kept, result, _ = trained(model, rated, terms=terms_of("regression"), folder=tmp_path, epochs=1)
+    assert not kept.head.linear.weight[1].any()
+    assert result.best["loss"] < 4.0
 
 
-def _group(prefix: tuple[int, ...], *responses: tuple[int, ...]) -> Group:
-    return Group(prefix, tuple(ResponseTokens(ids, len(ids)) for ids in responses))
+@pytest.mark.parametrize("objective", ["bradley-terry", "margin", "scaled"])
+def test_ties_move_nothing_in_objectives_that_drop_them(
+    objective: str, tiny_model_folder: Path, rated: list[RatedGroup], tmp_path: Path
+) -> None:
+    # the last four training groups tie: with them or with no preference at all in their place, training is the same
+    def with_last(strength: float | None) -> list[RatedGroup]:
+        last = range(NUM_TRAINING - 4, NUM_TRAINING)
+        return [replace(each, strength=strength) if place in last else each for place, each in enumerate(rated)]
+
+    made = [
+        trained(strong(tiny_model_folder), with_last(strength), terms=terms_of(objective), folder=tmp_path, epochs=1)[0]
+        for strength in (0.0, None)
+    ]
+    first, second = (each.state_dict() for each in made)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_preferences_move_the_gate_towards_the_attribute_that_they_follow(
+    model: PreTrainedModel, rated: list[RatedGroup], tmp_path: Path
+) -> None:
+    terms = terms_of("regression", "bradley-terry", kind="gating", ranked_by="reward")
+    kept, result, _ = trained(model, rated, terms=terms, folder=tmp_path, epochs=2)
+    found = predictions(
+        kept, data_of(rated, folder=tmp_path).rows, range(NUM_TRAINING), budget=2048, precision="float32"
+    )
+    assert found.gates is not None
+    # at equal weights the two attributes, of which one is 4 less the other, would cancel out
+    assert (found.gates[:, 0] > 0.6).all()
+    assert result.best["accuracy"] >= 0.9
