@@ -74,8 +74,8 @@ def _rated(tokens: TokenGroups, place: int, number: int, *, data: RewardData) ->
     strength = float(data.strengths[number])
     return RatedGroup(
         tokens.groups[place],
-        torch.from_numpy(data.labels[number]).float(),
-        weights=None if data.weights is None else torch.from_numpy(data.weights[number]).float(),
+        torch.tensor(data.labels[number], dtype=torch.float32),
+        weights=None if data.weights is None else torch.tensor(data.weights[number], dtype=torch.float32),
         strength=None if np.isnan(strength) else strength,
     )
 

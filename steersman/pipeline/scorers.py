@@ -15,6 +15,7 @@ from steersman.pipeline.models import ModelFolder, open_model
 from steersman.pipeline.reward_folder import load_reward_model
 from steersman.protocols import Scorer
 from steersman.records import ATTRIBUTES
+from steersman.reward.spec import SPEC_KEY
 from steersman.store.runs import CHECKPOINT_FOLDER
 
 
@@ -38,7 +39,8 @@ def open_scorer(model: str) -> OpenScorer:
     tokenizer = load_tokenizer(found.folder)
     network = load_reward_model(found.folder, dtype=torch.float32, device=default_device())
     names = network.spec.attributes
-    if not set(names) & set(ATTRIBUTES):
+    is_own = hasattr(network.backbone.config, SPEC_KEY)
+    if not is_own and not set(names) & set(ATTRIBUTES):
         raise PluginError(f"{model}: its outputs {names} are none of {ATTRIBUTES}; this is not a reward model of ours")
     scorer = RewardScorer(network, tokenizer, precision=fast_precision(network.device))
     return OpenScorer(scorer, names, found, _context_tokens(network.backbone))
