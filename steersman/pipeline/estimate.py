@@ -10,7 +10,7 @@ from steersman.config.engine import EngineSettings
 from steersman.config.estimating import EstimateSettings
 from steersman.config.reward import RewardSettings
 from steersman.config.run import TrainDpoSettings, TrainRewardSettings
-from steersman.config.sections import AlignSettings
+from steersman.config.sections import AlignSettings, OptimiserSettings
 from steersman.engine.batching import num_steps
 from steersman.engine.duration import duration, exchanged_bytes, gathered_bytes, training_operations
 from steersman.engine.estimate import Memory, TrainingPlan, memory, parameters
@@ -52,7 +52,7 @@ def run(settings: TrainRewardSettings | TrainDpoSettings, *, count: CountTokens 
         "model": {"name": section.model, "source": source, "shape": None if shape is None else asdict(shape)},
         "devices": settings.estimate.devices,
         "rows": asdict(rows),
-        "steps": None if pairs is None else num_steps(pairs, optimiser=section.optimiser),
+        "steps": None if pairs is None else _num_steps(pairs, optimiser=section.optimiser),
         **dict.fromkeys(("parameters", "memory", "evaluations", "operations", "duration", "cost")),
     }
     if shape is None:
@@ -139,15 +139,23 @@ def _work(plan: TrainingPlan, rows: RowCounts, *, section: RewardSettings | Alig
     train, validation = rows.train, rows.validation
     if train is None or validation is None:
         return None
-    steps = num_steps(train.groups, optimiser=section.optimiser)
+    optimiser, every = section.optimiser, section.evaluate_every
+    if optimiser is None or every is None:
+        # a frozen model reads every row once, and fitting its head takes nothing beside that
+        return Work(0, 1, training_operations(plan, train, validation, epochs=0, evaluations=1), 0)
+    steps = num_steps(train.groups, optimiser=optimiser)
     # one before the first step, and one after the last
-    evaluations = 1 - (-steps // section.evaluate_every)
-    operations = training_operations(plan, train, validation, epochs=section.optimiser.epochs, evaluations=evaluations)
+    evaluations = 1 - (-steps // every)
+    operations = training_operations(plan, train, validation, epochs=optimiser.epochs, evaluations=evaluations)
     shared = plan.devices * section.engine.micro_batch_tokens
-    batch_tokens = train.tokens * section.optimiser.batch_pairs / train.groups
+    batch_tokens = train.tokens * optimiser.batch_pairs / train.groups
     sent = steps * exchanged_bytes(plan, micro_batches=math.ceil(batch_tokens / shared))
     sent += evaluations * gathered_bytes(plan, rows=math.ceil(validation.tokens / shared))
     return Work(steps, evaluations, operations, sent)
+
+
+def _num_steps(num_pairs: int, *, optimiser: OptimiserSettings | None) -> int:
+    return 0 if optimiser is None else num_steps(num_pairs, optimiser=optimiser)
 
 
 def _time_result(work: Work, *, devices: EstimateSettings, unknown: list[str]) -> dict[str, object]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import polars as pl
+
 from steersman.config.estimating import EstimateSettings
 from steersman.config.run import TrainDpoSettings, TrainRewardSettings
 from steersman.engine.duration import TokenCounts
-from steersman.pipeline.examples import read_pairs, read_preferences
+from steersman.pipeline.examples import PARTS, Part, read_pairs, read_preferences, read_released_preferences
 from steersman.store.files import first_row
 
 # of English HelpSteer2 text in the vocabulary of current models
@@ -55,7 +57,7 @@ def count_rows(
     missing = [path for path in paths if not path.is_file()]
     if missing:
         return _stated(settings, missing=missing, unknown=unknown)
-    parts = [_part(path, settings=settings, count=count) for path in paths]
+    parts = [_part(path, part=part, settings=settings, count=count) for path, part in zip(paths, PARTS, strict=True)]
     most = settings.reward.max_tokens if isinstance(settings, TrainRewardSettings) else settings.align.max_tokens
     kept = [[each for each in part.lengths if each[0] + max(each[1]) <= most] for part in parts]
     train, validation = (TokenCounts.of(each) for each in kept)
@@ -70,8 +72,10 @@ def count_rows(
     )
 
 
-def _part(path: Path, *, settings: TrainRewardSettings | TrainDpoSettings, count: CountTokens | None) -> _Part:
-    prompts, responses = _texts(path, settings=settings)
+def _part(
+    path: Path, *, part: Part, settings: TrainRewardSettings | TrainDpoSettings, count: CountTokens | None
+) -> _Part:
+    prompts, responses = _texts(path, part=part, settings=settings)
     model = settings.reward.model if isinstance(settings, TrainRewardSettings) else settings.align.model
     counted = None if count is None else count(model, prompts, responses)
     if counted is not None:
@@ -84,18 +88,24 @@ def _part(path: Path, *, settings: TrainRewardSettings | TrainDpoSettings, count
 
 
 def _texts(
-    path: Path, *, settings: TrainRewardSettings | TrainDpoSettings
+    path: Path, *, part: Part, settings: TrainRewardSettings | TrainDpoSettings
 ) -> tuple[Sequence[str], Sequence[tuple[str, ...]]]:
     if isinstance(settings, TrainDpoSettings):
         preferences = read_preferences(path)
         most = settings.align.max_pairs
         return preferences.prompts[:most], preferences.responses[:most]
-    if "chosen" in first_row(path):
+    first = first_row(path)
+    if "chosen" in first:
         preferences = read_preferences(path)
         return preferences.prompts, preferences.responses
+    drops_ties = all(each.name in _DROPPING_TIES for each in settings.reward.objectives)
+    if "response_1" in first:
+        rows, _ = read_released_preferences(path, part=part)
+        rows = rows.filter(pl.col("preference_strength") != 0) if drops_ties else rows
+        return rows["prompt"].to_list(), list(zip(rows["response_1"], rows["response_2"], strict=True))
     pairs = read_pairs(path)
     reward = settings.reward
-    if not all(each.name in _DROPPING_TIES for each in reward.objectives) or reward.preference not in pairs.examples:
+    if not drops_ties or reward.preference not in pairs.examples:
         return pairs.prompts, pairs.responses
     labels = pairs.examples[reward.preference]
     untied = (labels.gather_every(2) != labels.gather_every(2, offset=1)).arg_true().to_list()

@@ -2,12 +2,30 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
+from steersman.errors import DataError
 from steersman.sources.helpsteer2 import check_pairs
 from steersman.store.files import first_row, read_table
-from steersman.tables import EXAMPLES, PAIRS
+from steersman.tables import EXAMPLES, PAIRS, Column, Table
+
+Part = Literal["train", "validation"]
+PARTS: tuple[Part, Part] = ("train", "validation")
+
+_SPLITS: dict[Part, tuple[str, ...]] = {"train": ("train",), "validation": ("val", "validation")}
+_TEXT = Column("text")
+PREFERENCES = Table(
+    "preferences",
+    {
+        "split": Column("text", required=False, nullable=True),
+        "prompt": _TEXT,
+        "response_1": _TEXT,
+        "response_2": _TEXT,
+        "preference_strength": Column("number", nullable=True, low=-3, high=3),
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +81,15 @@ def _by_helpfulness(pairs: RatedPairs) -> Preferences:
         [int(second[number] > first[number]) for number in untied],
         num_ties=len(pairs.prompts) - len(untied),
     )
+
+
+def read_released_preferences(path: Path, *, part: Part) -> tuple[pl.DataFrame, int]:
+    """Return the rows of a file in the released preferences shape whose split is `part`, and how many are of another.
+
+    A row without a split belongs to every part. Raises DataError as `read_table` does, and when none is of that part.
+    """
+    rows = read_table(path, table=PREFERENCES)
+    own = rows.filter(pl.col("split").is_null() | pl.col("split").is_in(_SPLITS[part]))
+    if own.is_empty():
+        raise DataError(f"{path}: no row has the split {' or '.join(_SPLITS[part])}, which data.{part} is read from")
+    return own, rows.height - own.height

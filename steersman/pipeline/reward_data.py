@@ -6,7 +6,7 @@ Shapes: n pairs of responses, A attributes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import torch
 
 from steersman.config.reward import RewardSettings
 from steersman.errors import DataError, join_faults
+from steersman.pipeline.examples import Part, read_released_preferences
 from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
 from steersman.reward.agreement_weights import agreement_weights, dispersion_of
 from steersman.sources.helpsteer2 import check_pairs
@@ -22,20 +23,7 @@ from steersman.store.files import first_row, read_table
 from steersman.tables import PAIRS, Column, Table
 
 Numbers = npt.NDArray[np.float64]
-Part = Literal["train", "validation"]
-
-_SPLITS: dict[Part, tuple[str, ...]] = {"train": ("train",), "validation": ("val", "validation")}
 _TEXT = Column("text")
-PREFERENCES = Table(
-    "preferences",
-    {
-        "split": Column("text", required=False, nullable=True),
-        "prompt": _TEXT,
-        "response_1": _TEXT,
-        "response_2": _TEXT,
-        "preference_strength": Column("number", nullable=True, low=-3, high=3),
-    },
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,10 +78,7 @@ def _of_pairs(path: Path, *, num_attributes: int) -> RewardData:
 
 
 def _of_preferences(path: Path, *, part: Part, num_attributes: int) -> RewardData:
-    rows = read_table(path, table=PREFERENCES)
-    own = rows.filter(pl.col("split").is_null() | pl.col("split").is_in(_SPLITS[part]))
-    if own.is_empty():
-        raise DataError(f"{path}: no row has the split {' or '.join(_SPLITS[part])}, which data.{part} is read from")
+    own, other_splits = read_released_preferences(path, part=part)
     # in HelpSteer2's files a strength above zero prefers the second response
     strengths = -own["preference_strength"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     responses: list[tuple[str, ...]] = list(zip(own["response_1"].to_list(), own["response_2"].to_list(), strict=True))
@@ -103,7 +88,7 @@ def _of_preferences(path: Path, *, part: Part, num_attributes: int) -> RewardDat
         responses,
         _no_labels(own.height, num_attributes),
         strengths,
-        other_splits=rows.height - own.height,
+        other_splits=other_splits,
     )
 
 

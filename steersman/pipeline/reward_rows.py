@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerBase
 
 from steersman.config.reward import POINTWISE, RewardSettings
 from steersman.errors import ConfigError, DataError
-from steersman.pipeline.reward_data import Part, RewardData, read_reward_data
+from steersman.pipeline.examples import Part
+from steersman.pipeline.reward_data import RewardData, read_reward_data
 from steersman.pipeline.reward_judging import Held, Numbers
 from steersman.pipeline.training import TokenGroups, tokenise
 from steersman.reward.scalarise import published_weights

@@ -1,5 +1,6 @@
 """`steersman train reward`: rated responses or preferences in, a reward model folder out."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from steersman.protocols import Progress, no_progress
 from steersman.reward.heads import Outputs
 from steersman.reward.scalarise import fit_weights
 from steersman.reward.spec import RewardSpec
-from steersman.reward.terms import Terms, targets_of
+from steersman.reward.terms import RatedGroup, Terms, counting, targets_of
 from steersman.reward.values import values
 from steersman.store.files import append_jsonl, write_json
 from steersman.store.lineage import merge_ancestors
@@ -72,10 +73,11 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     for part in (training, validation):
         check_usable(terms, part.rated, source=part.data.source)
     untrained = untrained_outputs(terms, training.rated, reward=reward)
-    check_sizes(reward.learning_curve, num_pairs=len(training.rated))
+    used = counting(terms, training.rated)
+    check_sizes(reward.learning_curve, num_pairs=len(used))
     job = RewardJob(base, reward, terms, settings.seed, folder / RESUME_FOLDER)
-    trained = _trained(folder, job, training, validation, settings=settings, progress=progress)
-    curve = _curve(folder, replace(job, resume=None), training, validation, progress=progress)
+    trained = _trained(folder, job, used, validation.rated, settings=settings, progress=progress)
+    curve = _curve(folder, replace(job, resume=None), used, validation.rated, progress=progress)
     if not is_first():
         return HELPED
     spec = _final_spec(trained.outputs, validation, terms=terms, untrained=untrained)
@@ -91,6 +93,7 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     )
     result = {
         **_of_training(trained, reward=reward),
+        "train_pairs": len(used),
         **_of_data(training, validation),
         "missing_labels": training.missing_labels(reward.attributes),
         **judged,
@@ -109,19 +112,19 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
 def _trained(
     folder: Path,
     job: RewardJob,
-    training: RewardRows,
-    validation: RewardRows,
+    training: Sequence[RatedGroup],
+    validation: Sequence[RatedGroup],
     *,
     settings: TrainRewardSettings,
     progress: Progress,
 ) -> Trained:
     trackers = job.reward.engine.trackers
     with (
-        progress("reward", _work(job.reward, len(training.rated)), "pair") as advance,
+        progress("reward", _work(job.reward, len(training)), "pair") as advance,
         logged_metrics(folder, prefix="reward", trackers=trackers, settings=settings) as log,
     ):
         reports = Reports(log, advance)
-        return train_model(job, training.rated, validation.rated, reports=reports, progress=progress)
+        return train_model(job, training, validation, reports=reports, progress=progress)
 
 
 def _work(reward: RewardSettings, num_pairs: int) -> int:
@@ -130,16 +133,21 @@ def _work(reward: RewardSettings, num_pairs: int) -> int:
 
 
 def _curve(
-    folder: Path, job: RewardJob, training: RewardRows, validation: RewardRows, *, progress: Progress
+    folder: Path,
+    job: RewardJob,
+    training: Sequence[RatedGroup],
+    validation: Sequence[RatedGroup],
+    *,
+    progress: Progress,
 ) -> list[CurvePoint]:
     """Train afresh on each number of pairs that the learning curve asks for, and log what came of it."""
     points = []
-    for numbers in nested_sets(job.reward.learning_curve, num_pairs=len(training.rated), seed=job.seed):
-        part = [training.rated[number] for number in numbers]
-        check_usable(job.terms, part, source=f"{training.data.source}, {len(part)} pairs of reward.learning_curve")
+    for numbers in nested_sets(job.reward.learning_curve, num_pairs=len(training), seed=job.seed):
+        part = [training[number] for number in numbers]
+        check_usable(job.terms, part, source=f"{len(part)} pairs of reward.learning_curve")
         with progress(f"reward, {len(part)} pairs", _work(job.reward, len(part)), "pair") as advance:
             reports = Reports(lambda _: None, advance)
-            trained = train_model(job, part, validation.rated, reports=reports, progress=progress)
+            trained = train_model(job, part, validation, reports=reports, progress=progress)
         points.append(CurvePoint.of(len(part), trained.fitted))
         if is_first():
             append_jsonl(folder / CURVE_FILE, asdict(points[-1]))
@@ -186,7 +194,6 @@ def _short(name: str) -> str:
 def _of_data(training: RewardRows, validation: RewardRows) -> dict[str, object]:
     parts = (training, validation)
     return {
-        "train_pairs": len(training.rated),
         "validation_pairs": len(validation.rated),
         "ties": sum(part.num_ties for part in parts),
         "not_compared": sum(part.num_uncompared for part in parts),

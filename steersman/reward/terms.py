@@ -187,6 +187,11 @@ def ranked_right(scores_B: torch.Tensor, targets: Targets) -> Mapping[str, int]:
     return {"pairs": int(is_untied.sum()), "right": int(is_right.sum())}
 
 
+def counting(terms: Terms, groups: Sequence[RatedGroup]) -> list[RatedGroup]:
+    """Return those of `groups` that count in some term: a tied pair, for one, counts in no plain objective of pairs."""
+    return [each for each in groups if terms.counts(targets_of([each])).any()]
+
+
 def trained_outputs(terms: Terms, targets: Targets) -> tuple[str, ...]:
     """Return those attributes that some label or preference of `targets` trains, in order."""
     names = terms.spec.attributes

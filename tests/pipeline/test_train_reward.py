@@ -137,13 +137,13 @@ def test_one_file_of_preferences_serves_both_parts_by_its_splits(tmp_path: Path)
     data = dict.fromkeys(("train", "validation"), str(tmp_path / "both.jsonl"))
     result = train_reward.run(settings(data, FROZEN, PREFERENCE, objectives("bradley-terry")), out=tmp_path / "run")
     counts = {name: result[name] for name in ("train_pairs", "validation_pairs", "ties", "other_splits")}
-    assert counts == {"train_pairs": 7, "validation_pairs": 3, "ties": 2, "other_splits": 3 + 7}
+    assert counts == {"train_pairs": 5, "validation_pairs": 3, "ties": 2, "other_splits": 3 + 7}
 
 
-def test_a_pair_that_nobody_could_compare_is_counted_and_moves_nothing(tmp_path: Path) -> None:
+def test_a_pair_that_nobody_could_compare_is_left_out_and_counted(tmp_path: Path) -> None:
     rows = [*preferences(4), *preferences(2, strength=None)]
     result = trained(tmp_path, rows, preferences(3, split="val"), FROZEN, PREFERENCE, objectives("bradley-terry"))
-    assert (result["train_pairs"], result["not_compared"], result["ties"]) == (6, 2, 0)
+    assert (result["train_pairs"], result["not_compared"], result["ties"]) == (4, 2, 0)
 
 
 def test_outputs_without_labels_are_named_and_the_others_learn(tmp_path: Path) -> None:
