@@ -61,15 +61,29 @@ def _causal(length: int) -> int:
     return length * (length + 1) // 2
 
 
-def forward_operations(shape: ModelShape, counts: TokenCounts, *, layers: int) -> int:
+def forward_operations(shape: ModelShape, counts: TokenCounts, *, layers: int, read: int | None = None) -> int:
     """Return the floating-point operations of passing `counts` once through so many layers.
 
     A product of a token with a matrix takes two per weight; attention takes two products per head's width, queries
-    with keys and weights with values, for every pair of tokens that attend.
+    with keys and weights with values, for every pair of tokens that attend. Where only `read` tokens of the last layer
+    are wanted, it computes keys and values of all tokens and the rest for those alone.
     """
-    matrices = shape.layer_products * counts.tokens
+    if layers == 0:
+        return 0
     attention = 2 * shape.attention_width * counts.attended
-    return _OPERATIONS_PER_PRODUCT * layers * (matrices + attention)
+    whole = shape.layer_products * counts.tokens + attention
+    if read is None:
+        return _OPERATIONS_PER_PRODUCT * layers * whole
+    keys_and_values = 2 * shape.hidden * shape.key_width
+    last = keys_and_values * counts.tokens + (shape.layer_products - keys_and_values) * read
+    return _OPERATIONS_PER_PRODUCT * ((layers - 1) * whole + last + attention * read // counts.tokens)
+
+
+def _num_read(plan: TrainingPlan, counts: TokenCounts) -> int | None:
+    if not plan.shape.is_leaner:
+        return None
+    # of each of two responses, the prompt's end and its own
+    return counts.response_tokens if plan.reads == "responses" else 4 * counts.groups
 
 
 def training_operations(
@@ -89,7 +103,8 @@ def training_operations(
 
     def through(counts: TokenCounts) -> int:
         outputs = _OPERATIONS_PER_PRODUCT * shape.embedding_parameters * counts.response_tokens
-        return forward_operations(shape, counts, layers=moving) + (outputs if plan.head is None else 0)
+        passed = forward_operations(shape, counts, layers=moving, read=_num_read(plan, counts))
+        return passed + (outputs if plan.head is None else 0)
 
     return once + passes * epochs * through(training) + through(training) + evaluations * through(validation)
 
@@ -97,23 +112,21 @@ def training_operations(
 def exchanged_bytes(plan: TrainingPlan, *, micro_batches: int) -> int:
     """Return the bytes that one device sends in an optimiser step of so many micro-batches of its own.
 
-    Split weights are gathered in the forward and once more in the backward pass of every micro-batch, in the number
-    format of the products, and float32 gradients summed after it. Copied weights exchange gradients once a step.
-    A ring of n devices sends (n - 1) / n of a tensor to gather or to sum it, twice that to do both.
+    Split weights are gathered in the forward and once more in the backward pass of every micro-batch, and gradients
+    summed after it, all float32. Copied weights exchange gradients once a step. A ring of n devices sends (n - 1) / n
+    of a tensor to gather or to sum it, twice that to do both.
     """
     counted = parameters(plan)
-    others = plan.devices - 1
-    if plan.is_split:
-        whole = micro_batches * (2 * plan.compute_bytes * counted.total + FLOAT32_BYTES * counted.trained)
-        return whole * others // plan.devices
-    return 2 * FLOAT32_BYTES * counted.trained * others // plan.devices
+    sums = micro_batches if plan.is_split else 2
+    whole = FLOAT32_BYTES * sums * counted.trained * (plan.devices - 1) // plan.devices
+    return whole + gathered_bytes(plan, passes=2 * micro_batches)
 
 
-def gathered_bytes(plan: TrainingPlan, *, rows: int) -> int:
-    """Return the bytes that one device sends to pass so many rows through split weights without gradients."""
+def gathered_bytes(plan: TrainingPlan, *, passes: int) -> int:
+    """Return the bytes that one device sends to gather split weights for so many passes through them."""
     if not plan.is_split:
         return 0
-    return rows * plan.compute_bytes * parameters(plan).total * (plan.devices - 1) // plan.devices
+    return passes * FLOAT32_BYTES * parameters(plan).total * (plan.devices - 1) // plan.devices
 
 
 @dataclass(frozen=True, slots=True)

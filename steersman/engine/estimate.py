@@ -19,6 +19,7 @@ _BYTES = {"bfloat16": 2, "float32": FLOAT32_BYTES}
 class TrainingPlan:
     """What is trained and how: `head` is the number of weights of a reward model's head, None for a policy.
 
+    `reads` says of which tokens the last layer's states are read: the ends of prompts and responses, or responses.
     `row_tokens` is the length of the longest micro-batch. With several `devices`, `strategy` says whether each keeps a
     copy of the weights (ddp) or a part of them (fsdp).
     """
@@ -31,6 +32,7 @@ class TrainingPlan:
     strategy: Literal["ddp", "fsdp"]
     devices: int
     row_tokens: int
+    reads: Literal["ends", "responses"]
 
     @property
     def moving_layers(self) -> int:
@@ -108,47 +110,61 @@ def memory(plan: TrainingPlan) -> Memory:
         gradients=FLOAT32_BYTES * trained,
         optimiser=_ADAM_MOMENTS * FLOAT32_BYTES * trained,
         best=FLOAT32_BYTES * trained,
-        buffers=_buffer_bytes(plan, trained=counted.trained),
+        buffers=_buffer_bytes(plan, layers=_num_cast(plan)),
         activations=activation_bytes(plan),
     )
 
 
-def _buffer_bytes(plan: TrainingPlan, *, trained: int) -> int:
+def _buffer_bytes(plan: TrainingPlan, *, layers: int) -> int:
+    """Return the bytes of what `layers` keep of their weights in the products' format, and of gathered weights.
+
+    Of split weights, the layer at work and the next one are whole, the embedding for the whole pass, and the gradients
+    of one layer whole and once more as they are summed; all float32. Copied weights have their gradients summed in
+    place.
+    """
     shape = plan.shape
-    if plan.is_split:
-        # the layer at work and the next one, gathered; the embedding for the whole pass; one layer's gradients, whole
-        # and once more as they are summed
-        gathered = 2 * shape.layer_parameters + shape.embedding_parameters
-        return plan.compute_bytes * (gathered + shape.layer_parameters) + FLOAT32_BYTES * shape.layer_parameters
-    copies = 0 if plan.precision == "float32" else plan.moving_layers * shape.layer_products
-    exchanged = FLOAT32_BYTES * trained if plan.devices > 1 else 0
-    return plan.compute_bytes * copies + exchanged
+    copies = 0 if plan.precision == "float32" else plan.compute_bytes * layers * shape.layer_products
+    if not plan.is_split:
+        return copies
+    return copies + FLOAT32_BYTES * (4 * shape.layer_parameters + shape.embedding_parameters)
+
+
+def _num_cast(plan: TrainingPlan) -> int:
+    # autocast keeps its casts for a step; where weights are split, for as long as the backward pass needs them
+    return min(1, plan.moving_layers) if plan.is_split and plan.checkpointing else plan.moving_layers
 
 
 def activation_bytes(plan: TrainingPlan) -> int:
     """Return what the layers that gradients pass through keep of one micro-batch for the backward pass.
 
-    Checkpointing keeps each layer's input, and all of one layer while it is recomputed.
+    Checkpointing keeps the input of every layer below the last, and all of one layer while it is computed again. The
+    last of leaner layers keeps its input, what goes into its products, and keys and values; what it computes for the
+    few tokens that are read is left out.
     """
     if plan.moving_layers == 0:
         return 0
     shape, tokens = plan.shape, plan.row_tokens
     layer = layer_activation_bytes(shape, compute_bytes=plan.compute_bytes)
-    final_norm = 2 * FLOAT32_BYTES * shape.hidden
-    if plan.checkpointing:
-        return tokens * (plan.moving_layers * FLOAT32_BYTES * shape.hidden + layer + final_norm)
-    return tokens * (plan.moving_layers * layer + final_norm)
+    last = layer
+    if shape.is_leaner and plan.reads == "ends":
+        last = FLOAT32_BYTES * shape.hidden + plan.compute_bytes * (shape.hidden + 2 * shape.key_width)
+    lower = plan.moving_layers - 1
+    if not plan.checkpointing or lower == 0:
+        return tokens * (lower * layer + last)
+    return tokens * (lower * FLOAT32_BYTES * shape.hidden + max(layer, last))
 
 
 def layer_activation_bytes(shape: ModelShape, *, compute_bytes: int) -> int:
     """Return what one layer keeps per token.
 
-    Each norm keeps its input and the normalised states in float32. The products keep their inputs: in float32 queries,
-    keys and values share one, under autocast each casts its own. Attention keeps queries, keys and values of every
-    head, its outputs, and the outputs side by side; the gated feed-forward part keeps the gate before and after its
-    activation, the other factor and the product.
+    Norms keep their input in float32, and products theirs in their own format. Attention keeps queries, keys and
+    values, its outputs, and these side by side; the gated feed-forward part the gate, the other factor and their
+    product. Layers of transformers keep the normalised states too, a cast input for each product, keys and values of
+    every head, and the gate after its activation.
     """
-    kept_by_norms = 4 * shape.hidden * FLOAT32_BYTES
+    if shape.is_leaner:
+        products = 2 * shape.hidden + 3 * shape.attention_width + 2 * shape.key_width + 3 * shape.feedforward
+        return 2 * FLOAT32_BYTES * shape.hidden + compute_bytes * products
     inputs = 2 if compute_bytes == FLOAT32_BYTES else 5
     products = inputs * shape.hidden + 5 * shape.attention_width + 4 * shape.feedforward
-    return kept_by_norms + products * compute_bytes
+    return 4 * FLOAT32_BYTES * shape.hidden + compute_bytes * products

@@ -15,12 +15,16 @@ _NUM_NORMS_OF_A_LAYER = 2
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How a family departs from Llama: biases it always has, biases its config decides, norms within the heads."""
+    """How a family departs from Llama: biases it always has, biases its config decides, norms within the heads.
+
+    `is_leaner` is that of `ModelShape`.
+    """
 
     has_input_biases: bool = False
     is_attention_bias_a_key: bool = False
     is_feedforward_bias_a_key: bool = False
     has_head_norms: bool = False
+    is_leaner: bool = True
 
 
 _FAMILIES = {
@@ -28,8 +32,8 @@ _FAMILIES = {
     "mistral": _Family(),
     "qwen2": _Family(has_input_biases=True),
     "qwen3": _Family(is_attention_bias_a_key=True, has_head_norms=True),
-    "granite": _Family(is_attention_bias_a_key=True, is_feedforward_bias_a_key=True),
-    "smollm3": _Family(is_attention_bias_a_key=True, is_feedforward_bias_a_key=True),
+    "granite": _Family(is_attention_bias_a_key=True, is_feedforward_bias_a_key=True, is_leaner=False),
+    "smollm3": _Family(is_attention_bias_a_key=True, is_feedforward_bias_a_key=True, is_leaner=False),
 }
 
 
@@ -50,7 +54,11 @@ class Matrix:
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """The sizes of a decoder; `head_size` is the width of one attention head, `is_tied` the output matrix's sharing."""
+    """The sizes of a decoder; `head_size` is the width of one attention head, `is_tied` the output matrix's sharing.
+
+    `is_leaner` where `modeling.fused` runs the layers: they keep less for the backward pass, and the last one computes
+    what is read of it alone.
+    """
 
     layers: int
     hidden: int
@@ -64,6 +72,7 @@ class ModelShape:
     has_output_bias: bool
     has_feedforward_biases: bool
     has_head_norms: bool
+    is_leaner: bool
 
     @classmethod
     def from_config(cls, config: Mapping[str, object], *, source: str) -> Self:
@@ -90,6 +99,7 @@ class ModelShape:
             has_output_bias=attention_bias,
             has_feedforward_biases=family.is_feedforward_bias_a_key and config.get("mlp_bias") is True,
             has_head_norms=family.has_head_norms,
+            is_leaner=family.is_leaner,
         )
 
     def with_layers(self, layers: int) -> Self:

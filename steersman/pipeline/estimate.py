@@ -106,6 +106,7 @@ def _plan(
         strategy=engine.strategy,
         devices=devices.devices,
         row_tokens=_row_tokens(rows, engine=engine, max_tokens=section.max_tokens),
+        reads="ends" if isinstance(section, RewardSettings) and section.pooling != "mean" else "responses",
     )
 
 
@@ -150,7 +151,7 @@ def _work(plan: TrainingPlan, rows: RowCounts, *, section: RewardSettings | Alig
     shared = plan.devices * section.engine.micro_batch_tokens
     batch_tokens = train.tokens * optimiser.batch_pairs / train.groups
     sent = steps * exchanged_bytes(plan, micro_batches=math.ceil(batch_tokens / shared))
-    sent += evaluations * gathered_bytes(plan, rows=math.ceil(validation.tokens / shared))
+    sent += evaluations * gathered_bytes(plan, passes=math.ceil(validation.tokens / shared))
     return Work(steps, evaluations, operations, sent)
 
 

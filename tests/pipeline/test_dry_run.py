@@ -172,7 +172,12 @@ def test_more_layers_than_there_are_are_refused(data: dict[str, str], key: str) 
         {"bias": True},
         {"head": "ordinal", "objectives": [{"name": "ordinal"}]},
         {"head": "categorical", "objectives": [{"name": "categorical"}]},
-        {"head": "gating", "bias": True},
+        {
+            "head": "gating",
+            "bias": True,
+            "objectives": [{"name": "regression"}, {"name": "scaled"}],
+            "ranked_by": "reward",
+        },
         {"objectives": [{"name": "regression"}, {"name": "preference-ordinal"}]},
     ],
     ids=str,
