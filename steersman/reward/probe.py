@@ -5,7 +5,8 @@ weights; it is convex but for the gate, which starts at equal weights. The penal
 were left out of five are fitted best; no other rows are looked at.
 
 The penalty is on features of equal spread. Where only gaps of scores have a say, that is the spread of gaps. Nothing is
-centred, so that the head needs no bias and the scale folds into its weights.
+centred, so that the head needs no bias, since some feature of a language model hardly changes and carries the mean, and
+so that the scale folds into the weights.
 Shapes: B responses, D hidden size, R rank of what is fitted, A attributes, K terms, F folds.
 """
 
@@ -28,7 +29,8 @@ _GATE_SEED = 0
 _ROUGH, _FINE = 1e-6, 1e-12
 # keeps thresholds apart where no label lies between them
 _STEP_PENALTY = 1e-4
-_SMALLEST_SHARE = 1e-10
+_SMALLEST_SHARE = 1e-12
+_LEAST_DEVIATION = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +46,14 @@ def fit_probe(data: ProbeData, *, terms: Terms) -> Probe:
     """Return the head that `terms` ask for, float32, fitted to `data`.
 
     A gating head is fitted in two stages: the attributes to their labels, then the gate to preferences while the
-    attributes stay (Wang et al. 2024, ArmoRM). Raises DataError for data of fewer than two prompts.
+    attributes stay (Wang et al. 2024, ArmoRM). Raises DataError for data of fewer than two prompts, and for a term
+    that nothing counts in.
     """
     if len(data.units.unique()) < 2:
         raise DataError("labels or preferences of at least two prompts are needed to fit a head; give more data")
+    for name, count in zip(terms.names, terms.counts(data.targets).tolist(), strict=True):
+        if not count:
+            raise DataError(f"nothing counts in the objective {name!r}: it needs labels, or pairs that are no ties")
     if terms.spec.kind != "gating":
         return _linear_probe(data, terms=terms)
     of_labels, of_pairs = terms.of(POINTWISE), terms.of(PAIRWISE)
@@ -61,7 +67,7 @@ def _linear_probe(data: ProbeData, *, terms: Terms) -> Probe:
         weights = ridge_head(data.responses, data.targets.labels, units_B=data.units, weights_BA=data.targets.weights)
         _copy(head.linear.weight, weights)
         return Probe(head, 0, {})
-    basis_DR, curvature_R = _basis(_seen(data, terms=terms))
+    basis_DR, curvature_R = _basis(data, terms=terms)
     turned = replace(data, responses=data.responses.double() @ basis_DR, prompts=data.prompts.double())
 
     def solve(head: Head, part: ProbeData, penalty: float, tolerance: float) -> int:
@@ -170,32 +176,35 @@ def _chosen_penalty(make: Callable[[], Head], solve: _Solve, data: ProbeData, *,
     return PENALTIES[best]
 
 
-def _seen(data: ProbeData, *, terms: Terms) -> torch.Tensor:
-    """Return what the objectives see of the states, float64: gaps between the responses of pairs, or all states."""
-    states_BD = data.responses.double()
-    if not terms.is_pairwise:
-        return states_BD
-    is_compared = terms.compared(data.targets)
-    return states_BD[data.targets.firsts[is_compared]] - states_BD[data.targets.seconds[is_compared]]
+def _basis(data: ProbeData, *, terms: Terms) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the principal axes of what the objectives see at equal spread, (D, R), and their mean squares, (R,).
 
-
-def _spread(states_BD: torch.Tensor) -> torch.Tensor:
-    spread_D: torch.Tensor = states_BD.square().mean(dim=0).sqrt()
-    # a feature that is always zero stays so
-    return torch.where(spread_D > 0, spread_D, 1.0)
-
-
-def _basis(states_BD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the principal axes of the states at equal spread, (D, R), and their mean squares, (R,).
-
-    Weights along them are those of the features: the penalty does not see the turn, and what lies outside of them
-    would stay zero. Multiplied with raw states, they scale as well.
+    That are gaps between the responses of pairs, where no other objective is asked for, and else all states. Weights
+    along the axes are those of the features: the penalty does not see the turn, and what lies outside of them would
+    stay zero. Multiplied with raw states, they scale as well.
     """
+    states_BD = data.responses.double()
     scale_D = _spread(states_BD)
+    if terms.is_pairwise:
+        is_compared = terms.compared(data.targets)
+        states_BD = states_BD[data.targets.firsts[is_compared]] - states_BD[data.targets.seconds[is_compared]]
+        # around zero, so that the order of two responses does not matter
+        scale_D = _above_zero(states_BD.square().mean(dim=0).sqrt(), otherwise=scale_D)
     scaled_BD = states_BD / scale_D
     squares_D, axes_DD = torch.linalg.eigh(scaled_BD.T @ scaled_BD / len(scaled_BD))
     is_kept = squares_D > _SMALLEST_SHARE * squares_D[-1]
     return axes_DD[:, is_kept] / scale_D[:, None], squares_D[is_kept]
+
+
+def _spread(states_BD: torch.Tensor) -> torch.Tensor:
+    """Return the standard deviation of each feature, (D,); the size of one that is constant, which serves as a bias."""
+    size_D = _above_zero(states_BD.square().mean(dim=0).sqrt(), otherwise=torch.ones(1, dtype=states_BD.dtype))
+    deviation_D = states_BD.std(dim=0, correction=0)
+    return torch.where(deviation_D > _LEAST_DEVIATION * size_D, deviation_D, size_D)
+
+
+def _above_zero(values: torch.Tensor, *, otherwise: torch.Tensor) -> torch.Tensor:
+    return torch.where(values > 0, values, otherwise)
 
 
 def _new_head(hidden_size: int, *, terms: Terms) -> Head:
