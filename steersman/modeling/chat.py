@@ -15,6 +15,7 @@ from steersman.records import Message
 
 _ZERO_WIDTH_SPACE = "\u200b"
 _PROBE = "Steersman"
+_MARKS = ("[Response A]", "[Response B]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,30 @@ def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
         return Group(_encode(tokenizer, prefix), tuple(shared))
     pairs = zip(full, responses, strict=True)
     return Group((), tuple(_unshared(tokenizer, text, response, end=end) for text, response in pairs))
+
+
+def comparison_group(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], responses: Sequence[str]
+) -> Group:
+    """Return a prompt with both of two responses in one text, in both orders: the first "response" has them as given.
+
+    What is read at the end of each is about the response that comes first in it, in the light of the other. Raises
+    ValueError for other than two responses, and as `group_tokens` does.
+    """
+    first, second = responses
+    return group_tokens(tokenizer, messages, [_compared(first, second), _compared(second, first)])
+
+
+def _compared(first: str, second: str) -> str:
+    marked = zip(_MARKS, (first, second), strict=True)
+    return "\n\n".join(f"{mark}\n{_without_marks(text)}" for mark, text in marked)
+
+
+def _without_marks(text: str) -> str:
+    """Return `text` with a zero-width space in each mark, which written out in a response would begin the other one."""
+    for mark in _MARKS:
+        text = text.replace(mark, f"{mark[0]}{_ZERO_WIDTH_SPACE}{mark[1:]}")
+    return text
 
 
 def _answered(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], response: str) -> str:

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from steersman.config.reward import POINTWISE, RewardSettings
 from steersman.errors import ConfigError, DataError
+from steersman.modeling.chat import comparison_group, group_tokens
 from steersman.pipeline.examples import Part
 from steersman.pipeline.reward_data import RewardData, read_reward_data
 from steersman.pipeline.reward_judging import Held, Numbers
@@ -66,7 +67,14 @@ class RewardRows:
 def read_rows(path: Path, *, part: Part, tokenizer: PreTrainedTokenizerBase, reward: RewardSettings) -> RewardRows:
     """Return the pairs in `path` of at most `reward.max_tokens` tokens; raises DataError as `read_reward_data` does."""
     data = read_reward_data(path, part=part, reward=reward)
-    tokens = tokenise(tokenizer, data.prompts, data.responses, max_tokens=reward.max_tokens, source=data.source)
+    tokens = tokenise(
+        tokenizer,
+        data.prompts,
+        data.responses,
+        max_tokens=reward.max_tokens,
+        source=data.source,
+        group_of=comparison_group if reward.form == "comparison" else group_tokens,
+    )
     rated = [_rated(tokens, place, number, data=data) for place, number in enumerate(tokens.numbers)]
     return RewardRows(data, tokens, rated)
 

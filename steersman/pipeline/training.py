@@ -19,11 +19,12 @@ from steersman.modeling.support import check_packing
 from steersman.modeling.tuning import make_trainable, num_frozen_layers
 from steersman.pipeline.models import ModelFolder, model_sha256
 from steersman.protocols import Progress
-from steersman.records import text_to_messages
+from steersman.records import Message, text_to_messages
 from steersman.store.arrays import FolderArrayStore
 from steersman.store.cache import cache_folder
 
 Load = Callable[[torch.dtype], PreTrainedModel]
+GroupOf = Callable[[PreTrainedTokenizerBase, Sequence[Message], Sequence[str]], Group]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,17 @@ def tokenise(
     *,
     max_tokens: int,
     source: str,
+    group_of: GroupOf = group_tokens,
 ) -> TokenGroups:
     """Return the groups whose longest conversation has at most `max_tokens` tokens, in order.
+
+    `group_of` puts a prompt and its responses into tokens.
 
     Raises DataError when none is left.
     """
     groups, numbers = [], []
     for number, (prompt, texts) in enumerate(zip(prompts, responses, strict=True)):
-        group = group_tokens(tokenizer, text_to_messages(prompt), texts)
+        group = group_of(tokenizer, text_to_messages(prompt), texts)
         if group.longest <= max_tokens:
             groups.append(group)
             numbers.append(number)

@@ -131,6 +131,16 @@ def test_pairs_teach_what_the_released_preferences_behind_them_teach(tmp_path: P
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("mode", [LOOP, FROZEN], ids=["loop", "frozen"])
+def test_a_comparison_reads_both_responses_and_says_which_is_better(mode: Row, tmp_path: Path) -> None:
+    # the better response stands second in every row, which no order of reading may tell
+    both = PREFERENCE | {"form": "comparison"} | objectives("bradley-terry")
+    result = trained(tmp_path, preferences(8), preferences(4, split="val"), mode, both)
+    assert part(result, "ranking", "accuracy", "estimate") == 1.0
+    spec = load_reward_model(tmp_path / "run" / "checkpoint", dtype=torch.float32, device=torch.device("cpu")).spec
+    assert (spec.form, spec.fits_transformers) == ("comparison", False)
+
+
 def test_one_file_of_preferences_serves_both_parts_by_its_splits(tmp_path: Path) -> None:
     rows = [*preferences(5), *preferences(3, split="val"), *preferences(2, strength=0)]
     write_jsonl(tmp_path / "both.jsonl", rows)
@@ -329,6 +339,26 @@ def test_a_frozen_model_is_fitted_from_cached_features_the_second_time(tmp_path:
         result = trained(tmp_path / name, rated(6), rated(3), FROZEN)
         losses.append(part(result, "metrics", "reward/validation_loss"))
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"form": "comparison", **objectives("bradley-terry")}, "has a linear head with one output"),
+        ({"form": "comparison", **PREFERENCE}, "takes objectives of pairs only"),
+        ({"head": "gating", "ranked_by": "reward"}, "needs the objective regression.* and one of pairs"),
+        ({"head": "gating", **objectives("regression", "scaled")}, "set reward.ranked_by: reward"),
+        ({"head": "ordinal", **objectives("scaled")}, "which only the objective 'ordinal' trains"),
+        ({"ranked_by": "charm", **objectives("scaled")}, "must be 'reward' or one of"),
+        ({"ranked_by": "reward", "weights": "fitted", **objectives("scaled")}, "cannot be 'fitted'"),
+        ({"attributes": ["charm"]}, r"for example \{charm: 1\.0\}"),
+        ({"learning_curve": [10, 5]}, "above zero and grow"),
+        ({"keep_head": True}, "fitted to the end, from any start"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(section: Row, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        RewardSettings.model_validate(FROZEN | section)
 
 
 def test_a_new_head_needs_no_optimiser_only_when_nothing_else_moves() -> None:
