@@ -12,6 +12,11 @@ def num_steps(num_groups: int, *, optimiser: OptimiserSettings) -> int:
     return -(-num_groups // optimiser.batch_pairs) * optimiser.epochs
 
 
+def num_tokens(batch: Sequence[int], *, tokens: Sequence[int]) -> int:
+    """Return the length of the groups of `batch` together; `tokens` are those of all groups, by their index."""
+    return sum(tokens[index] for index in batch)
+
+
 def batches(num_groups: int, *, optimiser: OptimiserSettings, seed: int) -> Iterator[list[int]]:
     """Yield the groups of each step; every epoch is a new permutation that only the seed decides."""
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from itertools import islice
 import torch
 from torch import nn
 
-from steersman.engine.batching import batches, num_steps
+from steersman.engine.batching import batches, num_steps, num_tokens
 from steersman.engine.checkpoint import keep_checkpoint, restored
 from steersman.engine.objective import SILENT
 from steersman.engine.objective import Objective as Objective
@@ -25,6 +25,7 @@ from steersman.engine.step import make_optimiser as make_optimiser
 from steersman.engine.step import parameters_of
 from steersman.engine.step import take_step as take_step
 from steersman.errors import RunError
+from steersman.protocols import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,11 @@ def _fit(model: nn.Module, objective: Objective, *, schedule: Schedule, reports:
     began -= standing.seconds
     last_step = num_steps(len(objective.tokens), optimiser=schedule.optimiser)
     plan = batches(len(objective.tokens), optimiser=schedule.optimiser, seed=schedule.seed)
-    _tell_again(standing, islice(plan, standing.step), reports=reports)
+    _tell_again(standing, islice(plan, standing.step), objective, reports=reports)
     for batch in plan:
         _step(standing, optimiser, objective, batch, schedule=schedule)
-        reports.advance(len(batch))
+        reports.advance(num_tokens(batch, tokens=objective.tokens))
+        note(reports.advance, {"loss": standing.losses[-1]})
         if standing.step % schedule.evaluate_every == 0 or standing.step == last_step:
             reports.on_metrics(_evaluated(standing, optimiser, objective))
             if schedule.engine.patience is not None and standing.stale >= schedule.engine.patience:
@@ -91,12 +93,12 @@ def _begun(model: nn.Module, optimiser: torch.optim.AdamW, objective: Objective,
     return Standing(best=best, kept=_copy(parameters), rows=[{"step": 0, **best}])
 
 
-def _tell_again(standing: Standing, done: Iterable[Sequence[int]], *, reports: Reports) -> None:
+def _tell_again(standing: Standing, done: Iterable[Sequence[int]], objective: Objective, *, reports: Reports) -> None:
     """Report what was known before: the logs of an interrupted attempt are gone, its progress is not."""
     for row in standing.rows:
         reports.on_metrics(row)
     for batch in done:
-        reports.advance(len(batch))
+        reports.advance(num_tokens(batch, tokens=objective.tokens))
 
 
 def _step(
@@ -109,7 +111,7 @@ def _step(
     standing.rate = schedule.optimiser.learning_rate * share
     loss, standing.norm = take_step(optimiser, objective, batch, rate=standing.rate, schedule=schedule)
     standing.losses.append(loss)
-    standing.tokens += sum(objective.tokens[index] for index in batch)
+    standing.tokens += num_tokens(batch, tokens=objective.tokens)
 
 
 def _evaluated(standing: Standing, optimiser: torch.optim.AdamW, objective: Objective) -> Mapping[str, float]:

@@ -49,7 +49,8 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Who hears of a training: `on_metrics` gets the step and its metrics, `advance` the number of groups done.
+    """Who hears of a training: `on_metrics` gets the step and its metrics, `advance` the number of tokens done,
+    and the running loss where it has room for notes.
 
     A training that goes on from a checkpoint tells first what was told before it.
     """

@@ -184,7 +184,7 @@ def train_frozen(
     metrics = validation_metrics(outputs, validation, terms=job.terms)
     if is_first():
         reports.on_metrics({"step": probe.iterations, **metrics})
-    reports.advance(len(training))
+    reports.advance(sum(each.group.num_tokens for each in training))
     fitted = FitResult(probe.iterations, time.monotonic() - began, num_tokens, probe.iterations, metrics)
     return Trained(partial(_frozen_model, job, probe.head), fitted, outputs, probe)
 

@@ -120,16 +120,17 @@ def _trained(
 ) -> Trained:
     trackers = job.reward.engine.trackers
     with (
-        progress("reward", _work(job.reward, len(training)), "pair") as advance,
+        progress("reward", _work(job.reward, training), "token") as advance,
         logged_metrics(folder, prefix="reward", trackers=trackers, settings=settings) as log,
     ):
         reports = Reports(log, advance)
         return train_model(job, training, validation, reports=reports, progress=progress)
 
 
-def _work(reward: RewardSettings, num_pairs: int) -> int:
-    """Return how many pairs a training goes through."""
-    return num_pairs if reward.optimiser is None else num_pairs * reward.optimiser.epochs
+def _work(reward: RewardSettings, training: Sequence[RatedGroup]) -> int:
+    """Return how many tokens a training goes through."""
+    num_tokens = sum(each.group.num_tokens for each in training)
+    return num_tokens if reward.optimiser is None else num_tokens * reward.optimiser.epochs
 
 
 def _curve(
@@ -145,7 +146,7 @@ def _curve(
     for numbers in nested_sets(job.reward.learning_curve, num_pairs=len(training), seed=job.seed):
         part = [training[number] for number in numbers]
         check_usable(job.terms, part, source=f"{len(part)} pairs of reward.learning_curve")
-        with progress(f"reward, {len(part)} pairs", _work(job.reward, len(part)), "pair") as advance:
+        with progress(f"reward, {len(part)} pairs", _work(job.reward, part), "token") as advance:
             reports = Reports(lambda _: None, advance)
             trained = train_model(job, part, validation, reports=reports, progress=progress)
         points.append(CurvePoint.of(len(part), trained.fitted))

@@ -23,7 +23,7 @@ class Constant(nn.Module):
 
 
 class Recorder:
-    """Keeps every row of metrics, and the groups that progress counted."""
+    """Keeps every row of metrics, and the tokens that progress counted."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []

@@ -331,7 +331,7 @@ def test_two_epochs_of_the_released_rows_take_the_published_number_of_steps() ->
 
 
 def test_each_device_sends_its_share_of_weights_and_gradients() -> None:
-    """Three quarters with 4 devices: weights gathered twice a micro-batch and gradients summed, or summed and shared."""
+    """Three quarters with 4 devices: weights gathered twice a micro-batch, gradients summed, or summed and shared."""
     shape = ModelShape.from_config({**SMALL, "model_type": "llama"}, source="small")
     split, copied = (plan(shape, devices=4, strategy=strategy) for strategy in ("fsdp", "ddp"))
     weights = parameters(split).total

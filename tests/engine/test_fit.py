@@ -198,10 +198,10 @@ def test_frozen_weights_are_not_given_to_the_optimiser() -> None:
     assert [id(each) for each in held] == [id(model.bias)]
 
 
-def test_progress_counts_groups_and_the_result_counts_tokens() -> None:
+def test_progress_and_result_count_tokens() -> None:
     model, recorder = Constant(), Recorder()
     result = run(model, squared_errors(model, LABELS), schedule(batch_pairs=2, epochs=2), recorder=recorder)
-    assert recorder.counts == [2, 1, 2, 1]
+    assert recorder.counts == [20, 10, 20, 10]
     assert (result.steps, result.tokens) == (4, 2 * 10 * len(LABELS))
 
 
