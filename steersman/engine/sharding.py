@@ -39,6 +39,8 @@ def laid_out(model: M, *, layers: Iterable[nn.Module], within: N, strategy: Stra
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.set_gradient_divide_factor(1.0)
+            # gloo knows plain sums only
+            module.set_force_sum_reduction_for_comms(True)
     # autocast remembers its casts of trained weights: of all layers, when a process is to hold one layer at a time
     torch.set_autocast_cache_enabled(False)
     return lambda: _gathered(model, whole)
