@@ -37,6 +37,8 @@ def _memory_lines(memory: Section, *, devices: int) -> Iterator[str]:
     each = f" on each of {devices} devices" if devices > 1 else ""
     yield f"memory      {_gigabytes(memory['total'])} GB{each}: {parts}"
     yield f"            with rows of up to {memory['row_tokens']:,} tokens"
+    if memory["host_per_process"]:
+        yield f"            and at first {_gigabytes(memory['host_per_process'])} GB of its machine for each process"
     if memory["device"] is not None:
         words = "fits into" if memory["fits"] else "does not fit into"
         yield f"            {words} the {_gigabytes(memory['device'])} GB of a device"

@@ -115,6 +115,11 @@ def memory(plan: TrainingPlan) -> Memory:
     )
 
 
+def host_bytes(plan: TrainingPlan) -> int:
+    """Return the bytes that every process holds on its machine until a model to be split lies on the devices."""
+    return FLOAT32_BYTES * parameters(plan).total if plan.is_split else 0
+
+
 def _buffer_bytes(plan: TrainingPlan, *, layers: int) -> int:
     """Return the bytes of what `layers` keep of their weights in the products' format, and of gathered weights.
 

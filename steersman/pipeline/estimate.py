@@ -13,7 +13,7 @@ from steersman.config.run import TrainDpoSettings, TrainRewardSettings
 from steersman.config.sections import AlignSettings, OptimiserSettings
 from steersman.engine.batching import num_steps
 from steersman.engine.duration import duration, exchanged_bytes, gathered_bytes, training_operations
-from steersman.engine.estimate import Memory, TrainingPlan, memory, parameters
+from steersman.engine.estimate import Memory, TrainingPlan, host_bytes, memory, parameters
 from steersman.engine.model_shape import ModelShape
 from steersman.errors import ConfigError, PluginError
 from steersman.pipeline.estimate_rows import CountTokens, RowCounts, count_rows
@@ -133,7 +133,8 @@ def head_parameters(reward: RewardSettings, *, hidden: int) -> int:
 def _memory_result(found: Memory, *, plan: TrainingPlan, devices: EstimateSettings) -> dict[str, object]:
     room = None if devices.device_memory_gb is None else int(devices.device_memory_gb * _GIGA)
     fits = None if room is None else found.total <= room
-    return {**asdict(found), "total": found.total, "device": room, "fits": fits, "row_tokens": plan.row_tokens}
+    about = {"device": room, "fits": fits, "row_tokens": plan.row_tokens, "host_per_process": host_bytes(plan)}
+    return {**asdict(found), "total": found.total, **about}
 
 
 def _work(plan: TrainingPlan, rows: RowCounts, *, section: RewardSettings | AlignSettings) -> Work | None:

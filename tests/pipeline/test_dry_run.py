@@ -84,6 +84,7 @@ def test_the_published_recipe_takes_the_published_number_of_steps_on_a_laptop() 
     memory = found["memory"]
     assert (memory["weights"], memory["optimiser"]) == (4 * -(-weights // 64), 8 * -(-weights // 64))
     assert memory["fits"] is True
+    assert memory["host_per_process"] == 4 * weights
     assert found["rows"]["train"]["tokens"] == 10_162 * (158 + 2 * 380)
     assert found["cost"] is None
 
