@@ -142,7 +142,7 @@ def _work(plan: TrainingPlan, rows: RowCounts, *, section: RewardSettings | Alig
     if train is None or validation is None:
         return None
     optimiser, every = section.optimiser, section.evaluate_every
-    if optimiser is None or every is None:
+    if section.tune.mode == "frozen" or optimiser is None or every is None:
         # a frozen model reads every row once, and fitting its head takes nothing beside that
         return Work(0, 1, training_operations(plan, train, validation, epochs=0, evaluations=1), 0)
     steps = num_steps(train.groups, optimiser=optimiser)

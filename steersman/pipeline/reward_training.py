@@ -170,9 +170,9 @@ def train_frozen(
     groups = _groups(training, validation)
     space, store = _space(job), FolderArrayStore(cache_folder() / "activations")
     num_tokens = sum(group.num_tokens for group in groups)
-    with progress("features", num_tokens, "token") as advance:
-        load, row_tokens = partial(_checked_backbone, job, groups), job.reward.engine.micro_batch_tokens
-        mine = groups[rank() :: num_processes()]
+    load, row_tokens = partial(_checked_backbone, job, groups), job.reward.engine.micro_batch_tokens
+    mine = groups[rank() :: num_processes()]
+    with progress("features", sum(group.num_tokens for group in mine), "token") as advance:
         cache_features(load, mine, space=space, store=store, row_tokens=row_tokens, advance=advance)
         if len(of_all(None)) > 1:
             # what the others computed is there, unless they are on a machine with another cache folder

@@ -130,7 +130,9 @@ def _trained(
 def _work(reward: RewardSettings, training: Sequence[RatedGroup]) -> int:
     """Return how many tokens a training goes through."""
     num_tokens = sum(each.group.num_tokens for each in training)
-    return num_tokens if reward.optimiser is None else num_tokens * reward.optimiser.epochs
+    if reward.tune.mode == "frozen" or reward.optimiser is None:
+        return num_tokens
+    return num_tokens * reward.optimiser.epochs
 
 
 def _curve(
