@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from steersman.errors import PluginError
 from steersman.modeling.chat import Group
-from steersman.modeling.layers import all_states
+from steersman.modeling.layers import all_states, frozen_states
 from steersman.modeling.logprobs import response_logprobs
 from steersman.modeling.packing import pack
 
@@ -35,7 +35,8 @@ def check_attention(model: PreTrainedModel) -> None:
 def check_packing(model: PreTrainedModel, group: Group) -> None:
     """Raise PluginError unless a packed group has the hidden states its conversations have on their own.
 
-    Give a short group: it is run once packed and once for each response, and weights should be float32.
+    That is checked under a dense mask and by the functions that training uses. Give a short group: it is run twice
+    packed and once for each response, and weights should be float32.
     """
     packed = pack([group]).to(model.device)
     states_TD = all_states(model, packed).float()
@@ -50,6 +51,12 @@ def check_packing(model: PreTrainedModel, group: Group) -> None:
                 f"{type(model).__name__} computes other states for packed responses than for responses alone (they"
                 f" differ by {gap:.2g}); {_SUPPORTED}"
             )
+    gap = ((frozen_states(model, packed).float() - states_TD).norm() / states_TD.norm()).item()
+    if not gap < _STATES_TOLERANCE:
+        raise PluginError(
+            f"{type(model).__name__} computes something else than our functions for its layers (the states differ by"
+            f" {gap:.2g}); {_SUPPORTED}"
+        )
 
 
 @torch.no_grad()

@@ -15,6 +15,8 @@ from steersman.engine.processes import is_first, num_processes, of_all, rank
 from steersman.engine.sharding import laid_out
 from steersman.errors import ConfigError
 from steersman.modeling.chat import Group
+from steersman.modeling.compiling import compiled_kernels
+from steersman.modeling.kernels import PLAIN
 from steersman.modeling.layers import layers_of
 from steersman.modeling.loading import load_backbone
 from steersman.modeling.packed_attention import packed_attention
@@ -128,7 +130,8 @@ def train_by_loop(
     gather = laid_out(model, layers=layers, within=prepared.trained, strategy=reward.engine.strategy)
     budget, precision = reward.engine.micro_batch_tokens, prepared.precision
     probe = None
-    with packed_attention(prepared.model):
+    kernels = compiled_kernels(prepared.model.device) if reward.engine.compile else PLAIN
+    with packed_attention(prepared.model, kernels=kernels):
         if reward.head_start == "probe" and not reward.keep_head:
             probe = start_head(model, data, terms=job.terms, budget=budget, precision=precision)
         fitted = train(model, data, terms=job.terms, schedule=_schedule(job), reports=reports)

@@ -23,6 +23,7 @@ from transformers import (
 from steersman.errors import PluginError
 from steersman.modeling import packing
 from steersman.modeling.chat import Group, ResponseTokens
+from steersman.modeling.layers import layers_of
 from steersman.modeling.loading import load_policy
 from steersman.modeling.sampling import decode_batch
 from steersman.modeling.support import check_attention, check_logprobs, check_packing
@@ -85,6 +86,15 @@ def test_a_pack_in_which_responses_see_each_other_is_found(monkeypatch: pytest.M
     monkeypatch.setattr(packing, "visible", lambda query, key, **_: key <= query)
     with pytest.raises(PluginError, match="other states for packed responses"):
         check_packing(made(LlamaForCausalLM, LlamaConfig(**SHAPE)), GROUP)
+
+
+def test_layers_that_our_functions_compute_otherwise_are_refused() -> None:
+    model = made(LlamaForCausalLM, LlamaConfig(**SHAPE))
+    # a layer of a known type whose formula is another, as remote code could bring
+    for layer in layers_of(model):
+        layer.register_forward_hook(lambda layer, _, states: states if "forward" in vars(layer) else 2 * states)
+    with pytest.raises(PluginError, match="LlamaForCausalLM computes something else than our functions"):
+        check_packing(model, GROUP)
 
 
 def test_logits_that_are_scaled_after_the_output_layer_are_refused() -> None:
