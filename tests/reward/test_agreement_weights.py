@@ -21,6 +21,14 @@ def weights_of(*attributes: Lists, prior_degrees: float = 4.0) -> Tensor:
     return agreement_weights(dispersion_of(ratings_BAN), prior_degrees=prior_degrees)
 
 
+def test_the_dispersion_of_ratings_is_their_sample_variance_and_number() -> None:
+    nan = float("nan")
+    found = dispersion_of(np.array([[[2.0, 3.0, 4.0]], [[0.0, nan, 4.0]], [[nan, 1.0, nan]], [[nan, nan, nan]]]))
+    # squared distances from the mean: 1 + 0 + 1 over 2, 4 + 4 over 1; one rating has no spread
+    np.testing.assert_array_equal(found.variances[:, 0], [1.0, 8.0, nan, nan])
+    np.testing.assert_array_equal(found.counts[:, 0], [3, 2, 1, 0])
+
+
 def test_two_responses_by_hand() -> None:
     # variances 0 and 1, two degrees of freedom each: pooled 1/2, moderated (4/2 + 0) / 6 and (4/2 + 2) / 6
     precision = [3 / (2 / 6), 3 / (4 / 6)]
