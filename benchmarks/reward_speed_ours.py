@@ -10,7 +10,10 @@ from steersman.config.engine import EngineSettings
 from steersman.config.sections import OptimiserSettings
 from steersman.engine.batching import batches
 from steersman.engine.fit import Objective, Reports, Schedule, fit
+from steersman.errors import RunError
 from steersman.modeling.chat import Group, ResponseTokens
+from steersman.modeling.compiling import compiled_kernels
+from steersman.modeling.kernels import PLAIN, Kernels
 from steersman.modeling.packed_attention import packed_attention
 from steersman.modeling.rows import GroupRows
 from steersman.pipeline.reward_folder import load_reward_model
@@ -47,9 +50,19 @@ def ours(row: Row, groups: Sequence[Group], *, terms: Terms) -> Measured:
         tokens=[each.num_tokens for each in in_loop],
     )
     schedule = Schedule(optimiser, engine, evaluate_every=1, seed=_SEED, precision=row.precision)
-    with packed_attention(model.backbone):
+    kernels = _compiled(device) if row.compile else PLAIN
+    with packed_attention(model.backbone, kernels=kernels):
         fit(model, objective, schedule=schedule, reports=Reports(on_metrics, lambda _: None))
     return watch.measured(row, model=model)
+
+
+def _compiled(device: torch.device) -> Kernels:
+    kernels = compiled_kernels(device)
+    if kernels is PLAIN:
+        raise RunError(
+            "nothing can be compiled on this machine (a C++ compiler is needed); leave the row out by --rows"
+        )
+    return kernels
 
 
 def optimiser_settings(terms: Terms) -> OptimiserSettings:

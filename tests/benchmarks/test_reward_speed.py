@@ -47,6 +47,7 @@ ROWS = [
     Row("ours", "ours", precision="float32"),
     Row("ours, a pair a row", "ours", precision="float32", row_tokens=1),
     Row("ours, unshared", "ours", precision="float32", shares=False),
+    Row("ours, checkpointing", "ours", precision="float32", checkpointing=True),
 ]
 
 
