@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from steersman.align.losses import dpo_loss, log_ratio_margin
 from steersman.engine.fit import FitResult, Objective, Reports, Schedule, fit
+from steersman.engine.processes import shared_out
 from steersman.modeling.evaluating import evaluating
 from steersman.modeling.logprobs import response_logprobs
 from steersman.modeling.precision import Precision
@@ -43,6 +44,10 @@ class PreferencePairs:
     chosen: Sequence[int]
     num_training: int
 
+    def lengths(self, indices: Sequence[int]) -> dict[int, int]:
+        """Return the tokens of some pairs, by index."""
+        return {index: self.rows.groups[index].num_tokens for index in indices}
+
     def logprobs(self, policy: nn.Module, indices: Sequence[int]) -> torch.Tensor:
         """Return the log-probabilities of the chosen and the rejected response of some pairs, (P, 2)."""
         sums_P2: torch.Tensor = policy(self.rows.of(indices)).view(len(indices), 2)
@@ -54,12 +59,13 @@ def reference_logprobs(
     policy: nn.Module, pairs: PreferencePairs, *, precision: Precision, advance: Callable[[int], None]
 ) -> torch.Tensor:
     """Return the log-probabilities of every pair under the policy as it is, (pairs, 2): chosen, rejected."""
-    found = []
     with evaluating(policy), autocast(pairs.rows.device, precision=precision):
-        for index in range(len(pairs.chosen)):
-            found.append(pairs.logprobs(policy, [index]))
-            advance(1)
-    return torch.cat(found)
+        found = shared_out(
+            lambda index: pairs.logprobs(policy, [index])[0].cpu(),
+            tokens=pairs.lengths(range(len(pairs.chosen))),
+            advance=advance,
+        )
+    return torch.stack(found).to(pairs.rows.device)
 
 
 def margins_of(logprobs_P2: torch.Tensor, reference_P2: torch.Tensor) -> torch.Tensor:
@@ -83,16 +89,16 @@ def train(policy: nn.Module, pairs: PreferencePairs, *, beta: float, schedule: S
         return dpo_loss(margins(indices), beta=beta).sum()[None]
 
     def evaluate() -> Mapping[str, float]:
-        validation = range(pairs.num_training, len(pairs.chosen))
+        validation = pairs.lengths(range(pairs.num_training, len(pairs.chosen)))
         with evaluating(policy), autocast(pairs.rows.device, precision=schedule.precision):
-            found = [margins([index]) for index in validation]
-        return preference_metrics(torch.cat(found).cpu(), beta=beta)
+            found = shared_out(lambda index: margins([index])[0].cpu(), tokens=validation)
+        return preference_metrics(torch.stack(found), beta=beta)
 
     objective = Objective(
         loss_of,
         evaluate,
         weights=torch.ones(pairs.num_training, 1),
-        tokens=[group.num_tokens for group in pairs.rows.groups[: pairs.num_training]],
+        tokens=list(pairs.lengths(range(pairs.num_training)).values()),
     )
     return fit(policy, objective, schedule=schedule, reports=reports)
 

@@ -61,7 +61,7 @@ _PLACE_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, e
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a check fell short, 2 wrong input, 3 a fault of ours."""
     try:
-        cli.main(args=None if argv is None else list(argv), prog_name="steersman", standalone_mode=False)
+        found = cli.main(args=None if argv is None else list(argv), prog_name="steersman", standalone_mode=False)
     except (SteersmanError, click.ClickException, click.Abort, KeyboardInterrupt, ModuleNotFoundError) as error:
         return _exit_code(error)
     except OSError as error:
@@ -74,7 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_DONE
     except Exception:  # noqa: BLE001  # the one boundary: a fault of ours keeps its traceback and gets its exit code
         return _crash()
-    return EXIT_DONE
+    # a verb that ends with an exit code of its own has said why
+    return found if isinstance(found, int) else EXIT_DONE
 
 
 def _exit_code(error: BaseException) -> int:

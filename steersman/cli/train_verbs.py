@@ -1,6 +1,7 @@
 """The training verbs: train reward, train dpo."""
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from steersman.cli.options import PATH, F, as_json_option, emit, load_config, se
 if TYPE_CHECKING:
     from steersman.config.run import TrainDpoSettings, TrainRewardSettings
     from steersman.pipeline.estimate_rows import CountTokens
+    from steersman.protocols import Progress
 
 
 @click.group()
@@ -28,14 +30,23 @@ def _training_options(verb: F) -> F:
     dry_run = click.option(
         "--dry-run", is_flag=True, help="Check the config, say what the training will take, and stop."
     )
-    for option in (as_json_option, dry_run, set_option, out, click.argument("config", type=PATH)):
+    nproc = click.option(
+        "--nproc",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Train in so many processes on this machine. Over several machines use torchrun (docs/training.md).",
+    )
+    for option in (as_json_option, dry_run, nproc, set_option, out, click.argument("config", type=PATH)):
         verb = option(verb)
     return verb
 
 
 @train.command()
 @_training_options
-def reward(config: Path, out: Path | None, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def reward(
+    config: Path, out: Path | None, overrides: tuple[str, ...], nproc: int, dry_run: bool, as_json: bool
+) -> None:
     """Train a multi-attribute reward model as CONFIG says.
 
     Example: steersman train reward configs/reward-helpsteer2.yaml --out runs/reward
@@ -47,16 +58,18 @@ def reward(config: Path, out: Path | None, overrides: tuple[str, ...], dry_run: 
         _show_estimate(settings, as_json=as_json)
         return
     folder = _needed(out)
-    from steersman.cli.progress import bars
-    from steersman.pipeline import train_reward
 
-    result = train_reward.run(settings, out=folder, progress=bars)
-    _tell(result, made=f"reward model in {folder / 'checkpoint'}", as_json=as_json)
+    def run(progress: "Progress") -> dict[str, object]:
+        from steersman.pipeline import train_reward
+
+        return train_reward.run(settings, out=folder, progress=progress)
+
+    _train(run, nproc=nproc, made=f"reward model in {folder / 'checkpoint'}", as_json=as_json)
 
 
 @train.command()
 @_training_options
-def dpo(config: Path, out: Path | None, overrides: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def dpo(config: Path, out: Path | None, overrides: tuple[str, ...], nproc: int, dry_run: bool, as_json: bool) -> None:
     """Align a policy by direct preference optimisation as CONFIG says.
 
     Example: steersman train dpo configs/dpo-helpsteer2.yaml --out runs/dpo
@@ -68,11 +81,37 @@ def dpo(config: Path, out: Path | None, overrides: tuple[str, ...], dry_run: boo
         _show_estimate(settings, as_json=as_json)
         return
     folder = _needed(out)
-    from steersman.cli.progress import bars
-    from steersman.pipeline import train_dpo
 
-    result = train_dpo.run(settings, out=folder, progress=bars)
-    _tell(result, made=f"policy in {folder / 'checkpoint'}", as_json=as_json)
+    def run(progress: "Progress") -> dict[str, object]:
+        from steersman.pipeline import train_dpo
+
+        return train_dpo.run(settings, out=folder, progress=progress)
+
+    _train(run, nproc=nproc, made=f"policy in {folder / 'checkpoint'}", as_json=as_json)
+
+
+def _train(run: "Callable[[Progress], dict[str, object]]", *, nproc: int, made: str, as_json: bool) -> None:
+    """Do what `run` does, in this process and those that a launcher started with it, or start `nproc` and wait."""
+    from steersman.pipeline import together
+
+    if nproc > 1:
+        code = together.start_several(_arguments(click.get_current_context()), num_processes=nproc)
+        raise click.exceptions.Exit(code)
+    from steersman.cli.progress import bars
+    from steersman.protocols import no_progress
+
+    with together.one_of_several() as is_first:
+        result = run(bars if is_first else no_progress)
+        if is_first:
+            _tell(result, made=made, as_json=as_json)
+
+
+def _arguments(context: click.Context) -> list[str]:
+    """Return the command as it was given, without --nproc."""
+    given = context.params
+    words = ["train", str(context.info_name), str(given["config"]), "--out", str(given["out"])]
+    words += [word for each in given["overrides"] for word in ("--set", each)]
+    return [*words, "--json"] if given["as_json"] else words
 
 
 def _needed(out: Path | None) -> Path:

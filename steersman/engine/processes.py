@@ -52,18 +52,22 @@ def total(number: float) -> float:
     return sum(of_all(number))
 
 
-def shared_out(compute: Callable[[int], T], *, tokens: Mapping[int, int]) -> list[T]:
+def shared_out(
+    compute: Callable[[int], T], *, tokens: Mapping[int, int], advance: Callable[[int], None] = lambda _: None
+) -> list[T]:
     """Return `compute` of every key of `tokens`, in the order of its keys, each computed by one process.
 
-    Items of similar length are computed at the same time. All processes call `compute` equally often, the last time
-    perhaps for nothing, because a sharded model needs them all in every forward pass. What it returns travels between
-    processes, so let it be small and on the CPU.
+    Items of similar length are computed at the same time, and `advance` counts their tokens, over all processes. All
+    call `compute` equally often, the last time perhaps for nothing, because a split model needs them all in every
+    forward pass. What it returns travels between processes, so let it be small and on the CPU.
     """
     keys = sorted(tokens, key=lambda key: (-tokens[key], key))
-    mine = range(rank(), len(keys), num_processes())
-    found = {keys[place]: compute(keys[place]) for place in mine}
-    if len(mine) < -(-len(keys) // num_processes()):
-        compute(keys[-1])
+    found = {}
+    for start in range(0, len(keys), num_processes()):
+        together = keys[start : start + num_processes()]
+        mine = together[min(rank(), len(together) - 1)]
+        found[mine] = compute(mine)
+        advance(sum(tokens[key] for key in together))
     everything = {key: value for part in of_all(found) for key, value in part.items()}
     return [everything[key] for key in tokens]
 

@@ -16,6 +16,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from steersman.config.engine import Strategy
 from steersman.engine.processes import is_first, num_processes
+from steersman.modeling.precision import default_device
 
 M = TypeVar("M", bound=nn.Module)
 N = TypeVar("N", bound=nn.Module)
@@ -24,6 +25,7 @@ N = TypeVar("N", bound=nn.Module)
 def laid_out(model: M, *, layers: Iterable[nn.Module], within: N, strategy: Strategy) -> Callable[[], tuple[M, N]]:
     """Lay `model` over the processes in place, and return the function that gives it back whole after training.
 
+    A model that is split moves to the device meanwhile, one layer at a time, so it may be larger than the device is.
     `layers` are the decoder layers of `model`, and `within` is a module that holds weights of it too, such as the one
     that merges adapters. That function must be called by every process; what it returns counts in the first one only,
     where a model that was split is on the CPU. With one process, or whole copies in each, nothing is moved.
@@ -31,11 +33,11 @@ def laid_out(model: M, *, layers: Iterable[nn.Module], within: N, strategy: Stra
     if strategy == "ddp" or num_processes() == 1:
         return lambda: (model, within)
     whole = _without_weights((model, within))
-    device = next(model.parameters()).device.type
-    mesh = init_device_mesh(device, (num_processes(),))
+    mesh = init_device_mesh(default_device().type, (num_processes(),))
     for layer in layers:
         fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    # the outermost unit, too, lets go after a forward pass: the optimiser and checkpoints look at what is split
+    fully_shard(model, mesh=mesh, reshard_after_forward=True)
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.set_gradient_divide_factor(1.0)

@@ -22,7 +22,10 @@ from steersman.store.lineage import (
 from steersman.store.runs import (
     CHECKPOINT_FOLDER,
     CONFIG_FILE,
+    RESUME_FOLDER,
     attempt,
+    begin_resumable,
+    end_resumable,
     fingerprint,
     finish,
     is_finished,
@@ -49,7 +52,8 @@ class Stage:
 
     `places` are the top-level settings that decide no result: where inputs lie, which count by content so that a run
     folder can be moved, and what a dry run reckons with. `also` holds what else decides the result. `keep` names
-    entries that outlive an interrupted attempt.
+    entries that outlive an interrupted attempt. A stage that `resumes` also finds in `RESUME_FOLDER` what its own last
+    attempt left there, and nothing that another configuration or other inputs did.
     """
 
     name: str
@@ -60,6 +64,12 @@ class Stage:
     keep: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     also: Mapping[str, object] = field(default_factory=dict)
+    resumes: bool = False
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The entries that outlive an interrupted attempt."""
+        return (*self.keep, RESUME_FOLDER) if self.resumes else self.keep
 
     def fingerprint(self, hashes: Mapping[str, str]) -> str:
         """Return what decides whether a finished result still stands; `hashes` are those of the inputs.
@@ -111,18 +121,22 @@ def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
     if is_finished(stage.folder, wanted):
         return _reused(stage, began=began)
     _refuse_inputs_inside(stage)
-    refuse_foreign(stage.folder, stage=stage.name, keep=stage.keep)
+    refuse_foreign(stage.folder, stage=stage.name, keep=stage.kept)
     with locked(stage.folder):
-        put_back(stage.folder, keep=stage.keep)
+        put_back(stage.folder, keep=stage.kept)
         if is_finished(stage.folder, wanted):
             return _reused(stage, began=began)
-        with attempt(stage.folder, keep=stage.keep):
+        with attempt(stage.folder, keep=stage.kept):
+            if stage.resumes:
+                begin_resumable(stage.folder, wanted)
             write_text(stage.folder / CONFIG_FILE, config_text)
             product = make(stage.folder)
             seconds = time.monotonic() - began
             lineage = _lineage(stage, product, config_text=config_text, hashes=hashes, seconds=seconds)
             write_lineage(stage.folder, lineage)
             finish(stage.folder, wanted, result=product.result)
+            if stage.resumes:
+                end_resumable(stage.folder)
     return Outcome(dict(product.result), seconds, is_reused=False)
 
 
@@ -133,7 +147,7 @@ def _reused(stage: Stage, *, began: float) -> Outcome:
 def _refuse_inputs_inside(stage: Stage) -> None:
     """Raise RunError when emptying the folder would destroy what the stage reads."""
     folder = Path(os.path.realpath(stage.folder))
-    kept = [folder / name for name in stage.keep]
+    kept = [folder / name for name in stage.kept]
     for path in stage.inputs.values():
         # a link is an entry of its folder, whatever it points to
         link = Path(os.path.realpath(path.parent)) / path.name

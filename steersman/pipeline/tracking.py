@@ -7,6 +7,7 @@ from pathlib import Path
 from steersman.backends.trackers import open_trackers
 from steersman.config.engine import Tracker as TrackerName
 from steersman.config.loading import Settings
+from steersman.engine.processes import is_first
 from steersman.protocols import Metrics
 from steersman.store.files import append_jsonl
 from steersman.store.runs import METRICS_FILE
@@ -20,10 +21,11 @@ def logged_metrics(
 ) -> Iterator[Callable[[Metrics], None]]:
     """Give the function that keeps the metrics of a step, of which "step" is one, under the names of `named`.
 
-    `settings` are what trackers show of the run; a training that goes on logs steps above `after_step`.
+    `settings` are what trackers show of the run; a training that goes on logs steps above `after_step`. Of several
+    processes the first alone opens trackers.
     """
     shown = settings.model_dump(mode="json")
-    opened = open_trackers(trackers, folder=folder, settings=shown, after_step=after_step)
+    opened = open_trackers(trackers if is_first() else (), folder=folder, settings=shown, after_step=after_step)
 
     def log(metrics: Metrics) -> None:
         step = int(metrics[_STEP])

@@ -9,23 +9,28 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from steersman.align.dpo import Policy, PreferencePairs, train
 from steersman.config.run import TrainDpoSettings
 from steersman.engine.fit import FitResult, Reports, Schedule
+from steersman.engine.processes import is_first
+from steersman.engine.sharding import laid_out
 from steersman.errors import DataError
+from steersman.modeling.compiling import compiled_kernels
+from steersman.modeling.kernels import PLAIN
+from steersman.modeling.layers import layers_of
 from steersman.modeling.loading import load_policy, load_tokenizer
 from steersman.modeling.packed_attention import packed_attention
-from steersman.modeling.precision import default_device
 from steersman.modeling.support import check_logprobs
 from steersman.modeling.tuning import merged
 from steersman.pipeline.examples import read_preferences
 from steersman.pipeline.lineages import inherited
 from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.saving import save_model
-from steersman.pipeline.stage import Outcome, Product, Stage, run_stage
+from steersman.pipeline.stage import Outcome, Product, Stage
+from steersman.pipeline.together import HELPED, run_stage_together
 from steersman.pipeline.tracking import logged_metrics
 from steersman.pipeline.training import TokenGroups, prepare, tokenise
 from steersman.protocols import Progress, no_progress
 from steersman.store.files import write_json
 from steersman.store.lineage import merge_ancestors
-from steersman.store.runs import CHECKPOINT_FOLDER
+from steersman.store.runs import CHECKPOINT_FOLDER, RESUME_FOLDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,8 @@ def run_outcome(settings: TrainDpoSettings, *, out: Path, progress: Progress) ->
         if not path.is_file():
             raise DataError(f"{path}: no such file; check the paths under 'data' of the config")
     inputs |= local_models({"model": settings.align.model})
-    stage = Stage("align", out, settings, settings.seed, inputs, places=("data", "estimate"))
-    return run_stage(stage, lambda folder: _make(folder, settings=settings, progress=progress))
+    stage = Stage("align", out, settings, settings.seed, inputs, places=("data", "estimate"), resumes=True)
+    return run_stage_together(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 
 def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Product:
@@ -62,6 +67,8 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
     training = _read(Path(settings.data.train), tokenizer=tokenizer, settings=settings)
     validation = _read(Path(settings.data.validation), tokenizer=tokenizer, settings=settings)
     model, fitted = _fit(folder, training, validation, base=base, settings=settings, progress=progress)
+    if not is_first():
+        return HELPED
     save_model(folder / CHECKPOINT_FOLDER, model, tokenizer)
     result = {
         "steps": fitted.steps,
@@ -108,10 +115,10 @@ def _fit(
 ) -> tuple[PreTrainedModel, FitResult]:
     align = settings.align
     torch.manual_seed(settings.seed)  # for the adapters' first weights
-    num_training, num_validation = len(training.chosen), len(validation.chosen)
+    num_training = len(training.chosen)
     groups = [*training.tokens.groups, *validation.tokens.groups]
     prepared = prepare(
-        lambda dtype: load_policy(base.folder, dtype=dtype, device=default_device()),
+        lambda dtype: load_policy(base.folder, dtype=dtype, device=torch.device("cpu")),
         groups,
         base=base,
         tune=align.tune,
@@ -120,17 +127,29 @@ def _fit(
     )
     check_logprobs(prepared.model, min(groups, key=lambda group: group.num_tokens))
     pairs = PreferencePairs(prepared.rows, [*training.chosen, *validation.chosen], num_training)
-    total = num_training * (1 + align.optimiser.epochs) + num_validation
+    policy = Policy(prepared.model, num_lower=prepared.num_lower)
+    gather = laid_out(policy, layers=layers_of(prepared.model), within=prepared.trained, strategy=align.engine.strategy)
+    num_tokens = sum(group.num_tokens for group in groups)
+    total = num_tokens + align.optimiser.epochs * sum(group.num_tokens for group in training.tokens.groups)
+    device = prepared.model.device
     with (
-        progress("align", total, "pair") as advance,
-        packed_attention(prepared.model),
+        progress("align", total, "token") as advance,
+        packed_attention(prepared.model, kernels=compiled_kernels(device) if align.engine.compile else PLAIN),
         logged_metrics(folder, prefix="align", trackers=align.engine.trackers, settings=settings) as log,
     ):
         fitted = train(
-            Policy(prepared.model, num_lower=prepared.num_lower),
+            policy,
             pairs,
             beta=align.beta,
-            schedule=Schedule(align.optimiser, align.engine, align.evaluate_every, settings.seed, prepared.precision),
+            schedule=Schedule(
+                align.optimiser,
+                align.engine,
+                align.evaluate_every,
+                settings.seed,
+                prepared.precision,
+                folder / RESUME_FOLDER,
+            ),
             reports=Reports(log, advance),
         )
-    return merged(prepared.trained).eval(), fitted
+    _, trained = gather()
+    return merged(trained).eval() if is_first() else prepared.model, fitted

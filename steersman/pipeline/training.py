@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from steersman.config.engine import EngineSettings
 from steersman.config.sections import TuneSettings
+from steersman.engine.processes import num_processes, of_all, rank
 from steersman.errors import DataError
 from steersman.modeling.activations import activation_key, cache_lower
 from steersman.modeling.chat import Group, group_tokens
@@ -88,26 +89,36 @@ def prepare(
     """
     device = default_device()
     precision = fast_precision(device) if engine.precision == "auto" else engine.precision
-    model = placed(load(torch.float32), device)
+    is_split = engine.strategy == "fsdp" and num_processes() > 1
+    # a model that is to be split goes to the device one layer at a time, once it is laid over the processes
+    model = placed(load(torch.float32), torch.device("cpu") if is_split else device)
     shortest = min(groups, key=lambda group: group.num_tokens)
     check_packing(model, shortest)
     num_lower = num_frozen_layers(model, tune=tune)
     store = FolderArrayStore(cache_folder() / "activations")
     keys: list[str] = []
     if num_lower:
-        check_split(model, pack([shortest]).to(device), num_lower=num_lower)
+        check_split(model, pack([shortest]).to(model.device), num_lower=num_lower)
         sha256 = model_sha256(base.folder)
         keys = [
             activation_key(group, model_sha256=sha256, num_lower=num_lower, precision=precision) for group in groups
         ]
-        with progress("activations", sum(group.num_tokens for group in groups), "token") as advance:
+
+        def cache(share: slice, advance: Callable[[int], None]) -> None:
             cache_lower(
                 lambda: placed(load(torch_dtype(precision)), device),
-                groups,
-                keys=keys,
+                groups[share],
+                keys=keys[share],
                 num_lower=num_lower,
                 store=store,
                 advance=advance,
             )
+
+        mine = slice(rank(), None, num_processes())
+        with progress("activations", sum(group.num_tokens for group in groups[mine]), "token") as advance:
+            cache(mine, advance)
+        if len(of_all(None)) > 1:
+            # what the others computed is there, unless they are on a machine with another cache folder
+            cache(slice(None), lambda _: None)
     trained = make_trainable(model, tune=tune)
     return Prepared(model, trained, GroupRows(groups, keys, store, device), num_lower, precision)

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from steersman.errors import DataError, RunError
 from steersman.store.disk import LOCK_FILE, PARTIAL_SUFFIX
-from steersman.store.files import explained_disk_errors, read_json, remove_partials, write_json
+from steersman.store.files import explained_disk_errors, read_json, remove_partials, write_json, write_text
 from steersman.store.lineage import LINEAGE_FILE, read_lineage
 
 DONE_FILE = "done"
@@ -24,6 +24,9 @@ CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.jsonl"
 SAMPLES_FILE = "samples.jsonl"
 CHECKPOINT_FOLDER = "checkpoint"
+# what an interrupted attempt left for the next attempt at the very same thing
+RESUME_FOLDER = "resume"
+_RESUME_OF = "of"
 REPORT_FILE = "report.html"
 # What a redone stage held before: in the first while it is moved, in the second once all of it is there.
 _MOVING_FOLDER, _OLD_FOLDER = ".old.moving", ".old"
@@ -179,6 +182,24 @@ def _empty(folder: Path, *, keep: tuple[str, ...]) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def begin_resumable(folder: Path, wanted: str) -> None:
+    """Make the folder of resumable work in `folder`, emptied of the work of anything but `wanted`.
+
+    It outlives `attempt` where its name is among the entries to keep.
+    """
+    work = folder / RESUME_FOLDER
+    with explained_disk_errors(work):
+        mark = work / _RESUME_OF
+        if not mark.is_file() or mark.read_text(encoding="utf-8") != wanted:
+            shutil.rmtree(work, ignore_errors=True)
+            write_text(mark, wanted)
+
+
+def end_resumable(folder: Path) -> None:
+    """Remove the work in `folder` that was kept to be resumed, once nothing is left to resume."""
+    shutil.rmtree(folder / RESUME_FOLDER, ignore_errors=True)
 
 
 def finish(folder: Path, wanted: str, *, result: Mapping[str, object]) -> None:

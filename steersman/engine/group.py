@@ -1,0 +1,109 @@
+"""Join the group of processes that torchrun's variables describe, and end with it: all of them, with one message.
+
+Whoever fails first says why; the others, whose connections break by it, keep quiet. A process that was killed says
+nothing, so the launcher says it, or, under a launcher of somebody else, the first to notice.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
+
+from steersman.engine.launch import is_launched_by_us
+from steersman.errors import EXIT_OUR_FAULT, RunError
+
+# the shared counter of a name: adds to it and returns the sum
+_Add = Callable[[str, int], int]
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+# the first process reads, scores and writes alone while the others wait; a dead one is noticed by its launcher
+_PATIENCE = timedelta(hours=12)
+_LINGER_SECONDS = 30.0
+_WATCH_SECONDS = 1.0
+
+
+def is_member() -> bool:
+    """Return whether a launcher started this process as one of several."""
+    return all(name in os.environ for name in _VARIABLES)
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Take part in the group for as long as the block lasts; a process that no launcher started stays alone.
+
+    Raises RunError when another process of the group was lost.
+    """
+    if not is_member():
+        yield
+        return
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    _choose_device()
+    store, rank, size = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
+    try:
+        yield
+    except BaseException as error:
+        _speak_or_leave(error, add=store.add)
+        raise
+    dist.destroy_process_group()
+
+
+def _choose_device() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    if "OMP_NUM_THREADS" not in os.environ:
+        # the processes of a machine share its cores
+        torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def _speak_or_leave(error: BaseException, *, add: _Add) -> None:
+    """Return when this process is the one that tells the user of the end, else end it without a word."""
+    is_lost = _is_lost_connection(error)
+    if is_launched_by_us() and (is_lost or isinstance(error, KeyboardInterrupt)):
+        _leave()
+    if not _is_first_to_fail(add):
+        _leave()
+    if is_lost:
+        raise RunError(
+            "another process of this training was lost (killed, or out of memory?); the same command goes on from the"
+            " last checkpoint"
+        ) from error
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    if isinstance(error, dist.DistError):
+        return True
+    words = str(error).lower()
+    return isinstance(error, RuntimeError) and ("gloo" in words or "nccl" in words)
+
+
+def _is_first_to_fail(add: _Add) -> bool:
+    try:
+        return add("steersman/failed", 1) == 1
+    except RuntimeError:
+        # the store is in the first process, or in its launcher: it has ended, and so has not failed silently
+        return False
+
+
+def _leave() -> None:
+    """Wait to be ended by the launcher, which looks for the process that failed first; then end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(_LINGER_SECONDS)
+    # no destructors: those of a broken group may wait for ever
+    os._exit(EXIT_OUR_FAULT)
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process when its launcher is gone, however that ended."""
+    while os.getppid() == parent:
+        time.sleep(_WATCH_SECONDS)
+    os._exit(EXIT_OUR_FAULT)
