@@ -104,7 +104,9 @@ def test_a_learning_rate_is_a_finite_number_above_zero(value: str) -> None:
 
 
 def test_an_exponent_without_a_point_is_a_number() -> None:
-    assert load("reward.optimiser.learning_rate=2e-6").reward.optimiser.learning_rate == 2e-6
+    optimiser = load("reward.optimiser.learning_rate=2e-6").reward.optimiser
+    assert optimiser is not None
+    assert optimiser.learning_rate == 2e-6
 
 
 def test_generators_need_different_names() -> None:

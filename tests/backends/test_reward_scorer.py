@@ -9,10 +9,14 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 
 from steersman.backends.limits import ConversationTooLongError, LimitedScorer
 from steersman.backends.reward_scorer import RewardScorer
+from steersman.modeling.classifier import split_classifier
 from steersman.modeling.loading import load_classifier, load_tokenizer
 from steersman.pipeline.saving import save_model
 from steersman.protocols import Scored
 from steersman.records import text_to_messages
+from steersman.reward.heads import Head
+from steersman.reward.model import RewardModel
+from steersman.reward.spec import RewardSpec
 
 NAMES = ("helpfulness", "correctness", "coherence")
 WEIGHTS = {"helpfulness": 0.65, "coherence": 0.45}
@@ -32,7 +36,15 @@ def model(tiny_model_folder: Path) -> PreTrainedModel:
 
 @pytest.fixture
 def scorer(model: PreTrainedModel, tiny_model_folder: Path) -> RewardScorer:
-    return RewardScorer(model, load_tokenizer(tiny_model_folder), names=NAMES, weights=WEIGHTS, precision="float32")
+    return RewardScorer(_reward_model(model), load_tokenizer(tiny_model_folder), precision="float32")
+
+
+def _reward_model(model: PreTrainedModel) -> RewardModel:
+    backbone, weight = split_classifier(model)
+    spec = RewardSpec("linear", NAMES, WEIGHTS)
+    head = Head(backbone.config.hidden_size, spec=spec)
+    head.linear.load_state_dict({"weight": weight})
+    return RewardModel(backbone, head, spec=spec).eval()
 
 
 def score(scorer: RewardScorer, rows: list[int]) -> Scored:

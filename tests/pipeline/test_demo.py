@@ -24,6 +24,7 @@ def test_human_labels_take_the_place_of_prompts_and_ratings_of_our_own() -> None
 def test_overrides_come_after_what_human_labels_change() -> None:
     found = demo.settings(data="labels", overrides=("data.prompts=20", "seed=3", "reward.optimiser.epochs=5"))
     assert found.data is not None
+    assert found.reward.optimiser is not None
     assert (found.data.prompts, found.seed, found.reward.optimiser.epochs) == (20, 3, 5)
 
 
