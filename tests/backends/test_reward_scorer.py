@@ -40,10 +40,10 @@ def scorer(model: PreTrainedModel, tiny_model_folder: Path) -> RewardScorer:
 
 
 def _reward_model(model: PreTrainedModel) -> RewardModel:
-    backbone, weight = split_classifier(model)
+    backbone, linear = split_classifier(model)
     spec = RewardSpec("linear", NAMES, WEIGHTS)
     head = Head(backbone.config.hidden_size, spec=spec)
-    head.linear.load_state_dict({"weight": weight})
+    head.linear.load_state_dict({"weight": linear.weight})
     return RewardModel(backbone, head, spec=spec).eval()
 
 
