@@ -25,6 +25,7 @@ from steersman.store.runs import (
     RESUME_FOLDER,
     attempt,
     begin_resumable,
+    drop_empty_resumable,
     end_resumable,
     fingerprint,
     finish,
@@ -130,7 +131,7 @@ def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
             if stage.resumes:
                 begin_resumable(stage.folder, wanted)
             write_text(stage.folder / CONFIG_FILE, config_text)
-            product = make(stage.folder)
+            product = _made(stage, make)
             seconds = time.monotonic() - began
             lineage = _lineage(stage, product, config_text=config_text, hashes=hashes, seconds=seconds)
             write_lineage(stage.folder, lineage)
@@ -138,6 +139,14 @@ def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
             if stage.resumes:
                 end_resumable(stage.folder)
     return Outcome(dict(product.result), seconds, is_reused=False)
+
+
+def _made(stage: Stage, make: Callable[[Path], Product]) -> Product:
+    try:
+        return make(stage.folder)
+    finally:
+        if stage.resumes:
+            drop_empty_resumable(stage.folder)
 
 
 def _reused(stage: Stage, *, began: float) -> Outcome:

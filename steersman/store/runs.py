@@ -197,6 +197,13 @@ def begin_resumable(folder: Path, wanted: str) -> None:
             write_text(mark, wanted)
 
 
+def drop_empty_resumable(folder: Path) -> None:
+    """Remove the folder of resumable work in `folder` when an attempt failed before it kept any."""
+    work = folder / RESUME_FOLDER
+    if work.is_dir() and [each.name for each in work.iterdir()] == [_RESUME_OF]:
+        end_resumable(folder)
+
+
 def end_resumable(folder: Path) -> None:
     """Remove the work in `folder` that was kept to be resumed, once nothing is left to resume."""
     shutil.rmtree(folder / RESUME_FOLDER, ignore_errors=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from steersman.errors import DataError, PluginError
+from steersman.errors import PluginError
 from steersman.modeling.chat import (
     Group,
     ResponseTokens,
@@ -121,12 +121,17 @@ def test_a_special_token_in_a_message_does_not_forge_a_turn(tokenizer: PreTraine
     assert (group.responses[0].ids.count(end), group.responses[0].ids.count(start)) == (1, 0)
 
 
-def test_a_template_that_rewrites_the_prompt_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_template_that_rewrites_the_prompt_shares_no_prefix(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = (
         "{{ messages | length }}{% for message in messages %}{{ message['content'] }}<|im_end|>{% endfor %}"
     )
-    with pytest.raises(DataError, match="changes the prompt once it is answered"):
-        group_tokens(tokenizer, HELLO, ["Hi"])
+    group = group_tokens(tokenizer, HELLO, ["Hi", "Ho"])
+    whole = [tokenizer.decode(list(response.ids)) for response in group.responses]
+    prompts = [tokenizer.decode(list(response.ids[: response.num_prompt])) for response in group.responses]
+    assert group.prefix == ()
+    # one message more once it is answered, which the template writes at the very beginning
+    assert prompts == [f"{len(HELLO) + 1}{HELLO[0].content}<|im_end|>"] * 2
+    assert whole == [f"{prompt}{answer}<|im_end|>" for prompt, answer in zip(prompts, ["Hi", "Ho"], strict=True)]
 
 
 def test_lengths_count_the_packed_sequence_and_the_longest_conversation() -> None:
