@@ -43,7 +43,7 @@ def _reward_model(model: PreTrainedModel) -> RewardModel:
     backbone, linear = split_classifier(model)
     spec = RewardSpec("linear", NAMES, WEIGHTS)
     head = Head(backbone.config.hidden_size, spec=spec)
-    head.linear.load_state_dict({"weight": linear.weight})
+    head.linear.load_state_dict({"weight": linear})
     return RewardModel(backbone, head, spec=spec).eval()
 
 
