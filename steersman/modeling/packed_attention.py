@@ -13,6 +13,8 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from steersman.modeling.attention import attention, check_extras
 from steersman.modeling.device_attention import attend_within
+from steersman.modeling.embedding import lean_embedding
+from steersman.modeling.encoder import is_encoder
 from steersman.modeling.fused import leaner_layers
 from steersman.modeling.kernels import PLAIN, Kernels
 from steersman.modeling.packing import Packed
@@ -22,9 +24,16 @@ PACKED = "steersman_packed"
 
 @contextmanager
 def packed_attention(model: PreTrainedModel, *, kernels: Kernels = PLAIN) -> Iterator[None]:
-    """Let `model` run on the row it is given as the keyword `packed`; known layers compute by `kernels`."""
+    """Let `model` run on the row it is given as the keyword `packed`; known layers compute by `kernels`.
+
+    An encoder stays as it is: it is given one sequence per response.
+    """
+    if is_encoder(model.config):
+        yield
+        return
     layers = cast(nn.ModuleList, getattr(model.base_model, "layers", nn.ModuleList()))
-    with attention(model, PACKED), leaner_layers(layers, kernels=kernels):
+    table = model.get_input_embeddings()
+    with attention(model, PACKED), leaner_layers(layers, kernels=kernels), lean_embedding(table):
         yield
 
 
