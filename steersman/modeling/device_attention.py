@@ -1,6 +1,6 @@
 """Attention within a packed row, in the way that suits the device; all by the same mask, `packing.visible`.
 
-On a CPU by segment, on CUDA by FlexAttention, elsewhere by PyTorch's attention under the dense mask.
+On a CPU by segment, on CUDA by FlexAttention, else (narrow heads, too) by PyTorch's attention under the dense mask.
 Shapes as in `segments`, queries (1, H, T, W), keys and values (1, K, T, W).
 """
 
@@ -17,6 +17,9 @@ from steersman.modeling.kernels import product_dtype
 from steersman.modeling.packing import Packed, visible
 from steersman.modeling.segments import segment_attention
 
+# its kernels on CUDA take no narrower heads
+_NARROWEST_FLEX = 16
+
 
 def attend_within(query: Tensor, key: Tensor, value: Tensor, *, packed: Packed, scaling: float | None) -> Tensor:
     """Return the attention of every token to what it sees, (1, H, T, W)."""
@@ -24,7 +27,7 @@ def attend_within(query: Tensor, key: Tensor, value: Tensor, *, packed: Packed, 
     query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if query.device.type == "cpu":
         return segment_attention(query, key, value, spans=packed.spans, scaling=scaling)
-    if query.device.type == "cuda":
+    if query.device.type == "cuda" and query.shape[-1] >= _NARROWEST_FLEX:
         return _compiled_flex()(query, key, value, mask=packed.block_mask, scaling=scaling)
     return dense(query, key, value, packed=packed, scaling=scaling)
 
