@@ -34,13 +34,19 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Scores of a batch: `outputs` (rows, outputs) in the order of `names`, `rewards` (rows,)."""
+    """Scores of a batch: `outputs` (rows, outputs) in the order of `names`, `rewards` (rows,).
+
+    `levels` (rows, outputs, levels) are the probabilities of a model of levels; `preferences` (rows,) how likely the
+    response of a row is preferred to the other of its pair, by a model that compares two. None of other models.
+    """
 
     names: tuple[str, ...]
     outputs: FloatArray
     rewards: FloatArray
     num_tokens: int
     truncated: tuple[int, ...] = field(default=())
+    levels: FloatArray | None = None
+    preferences: FloatArray | None = None
 
 
 # Called with the amount of work just done; `total` is what the bar was opened with.

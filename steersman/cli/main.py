@@ -13,9 +13,10 @@ from steersman.cli.data_verbs import annotate
 from steersman.cli.extrapolate_verb import extrapolate
 from steersman.cli.import_verb import import_data
 from steersman.cli.loop_verbs import demo, licences, prompts, report, respond, run
-from steersman.cli.model_verbs import evaluate, score
+from steersman.cli.model_verbs import evaluate
 from steersman.cli.options import CONTEXT
 from steersman.cli.publish_verb import publish
+from steersman.cli.score_verb import score
 from steersman.cli.serve_verb import serve
 from steersman.cli.train_verbs import train
 from steersman.errors import EXIT_DONE, EXIT_OUR_FAULT, EXIT_USER_INPUT, SteersmanError

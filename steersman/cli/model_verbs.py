@@ -1,27 +1,10 @@
-"""The verbs of finished models: score, evaluate."""
+"""The verb evaluate: what policies do."""
 
 from pathlib import Path
 
 import click
 
-from steersman.cli.options import PATH, as_json_option, emit, out_option, seed_option
-
-
-@click.command()
-@click.argument("model")
-@click.argument("data", type=PATH)
-@out_option("The scores file to write.")
-@as_json_option
-def score(model: str, data: Path, out: Path, as_json: bool) -> None:
-    """Score the prompts and responses in DATA by the reward model MODEL.
-
-    Example: steersman score runs/reward validation.jsonl --out scores.jsonl
-    """
-    from steersman.cli.progress import bars
-    from steersman.pipeline import score as pipeline
-
-    result = pipeline.run(model, data, out=out, progress=bars)
-    emit(result, as_json=as_json, text=f"{result['rows']} scores in {out}")
+from steersman.cli.options import PATH, as_json_option, emit, seed_option
 
 
 @click.group()

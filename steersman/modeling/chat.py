@@ -49,6 +49,15 @@ class Group:
         return len(self.prefix) + max(len(response.ids) for response in self.responses)
 
 
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """What a template adds after an answer: its text, its tokens, and the control token that ends the turn, if any."""
+
+    text: str
+    ids: tuple[int, ...]
+    end: int | None
+
+
 def _control_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     # added tokens are not all control tokens: some tokenizers add runs of spaces
     template = str(tokenizer.chat_template)
@@ -108,15 +117,34 @@ def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
     The prefix and each response are tokenised apart, as generation does, so that all responses share one prefix. Where
     the template rewrites the prompt once it is answered (it is not prefix-stable), the prefix is empty and each
     response brings its own prompt. Raises DataError when the template leaves out or changes an answer, PluginError when
-    it refuses the conversation or closes a turn without a token of its own.
+    it refuses the conversation or does not mark where an answer ends.
     """
-    prefix, end = render_prompt(tokenizer, messages), end_of_turn(tokenizer)
+    prefix, closing = render_prompt(tokenizer, messages), _closing(tokenizer)
+    if not closing.text.strip():
+        raise PluginError(
+            "the chat template ends an answer without an end-of-turn token; this template is not supported"
+        )
     full = [_answered(tokenizer, messages, response) for response in responses]
+    for text, response in zip(full, responses, strict=True):
+        _check_answer(tokenizer, text.removeprefix(prefix), response)
     if all(text.startswith(prefix) for text in full):
-        shared = [_response_tokens(tokenizer, text[len(prefix) :], end=end) for text in full]
+        shared = [_response_tokens(tokenizer, text[len(prefix) :], closing=closing) for text in full]
         return Group(_encode(tokenizer, prefix), tuple(shared))
     pairs = zip(full, responses, strict=True)
-    return Group((), tuple(_unshared(tokenizer, text, response, end=end) for text, response in pairs))
+    return Group((), tuple(_unshared(tokenizer, text, response, closing=closing) for text, response in pairs))
+
+
+def _check_answer(tokenizer: PreTrainedTokenizerBase, text: str, response: str) -> None:
+    # some templates trim an answer or set its parts in lines of their own: spaces say nothing
+    if _without_spaces(without_forged_turns(tokenizer, response)) not in _without_spaces(text):
+        raise DataError(
+            f"{tokenizer.name_or_path}: the chat template leaves out or changes the answer {response[:40]!r};"
+            " this template is not supported"
+        )
+
+
+def _without_spaces(text: str) -> str:
+    return "".join(text.split())
 
 
 def comparison_group(
@@ -148,17 +176,30 @@ def _answered(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], r
     return _rendered(tokenizer, turns, add_generation_prompt=False)
 
 
-def _unshared(tokenizer: PreTrainedTokenizerBase, full: str, response: str, *, end: int) -> ResponseTokens:
-    answer = without_forged_turns(tokenizer, response).strip()  # templates strip too
-    place = full.rfind(answer)
-    if place < 0:
-        raise DataError(
-            f"{tokenizer.name_or_path}: the chat template leaves out or changes the answer {answer[:40]!r};"
-            " this template is not supported"
-        )
+def _unshared(tokenizer: PreTrainedTokenizerBase, full: str, response: str, *, closing: _Closing) -> ResponseTokens:
+    place = _start_of_answer(full.removesuffix(closing.text), without_forged_turns(tokenizer, response))
     prompt = _encode(tokenizer, full[:place])
-    own = _response_tokens(tokenizer, full[place:], end=end)
+    own = _response_tokens(tokenizer, full[place:], closing=closing)
     return ResponseTokens(prompt + own.ids, len(prompt) + own.num_scored, len(prompt))
+
+
+def _start_of_answer(text: str, answer: str) -> int:
+    """Return where the answer that ends `text` begins; a template may have trimmed it."""
+    for form in (answer, answer.lstrip(), answer.rstrip(), answer.strip()):
+        if text.endswith(form):
+            return len(text) - len(form)
+    place = text.rfind(answer.strip())
+    if place < 0:
+        raise DataError(f"the chat template sets the answer {answer[:40]!r} in other lines; it is not supported")
+    return place
+
+
+def _closing(tokenizer: PreTrainedTokenizerBase) -> _Closing:
+    turns = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
+    text = _rendered(tokenizer, turns, add_generation_prompt=False).rpartition(_PROBE)[2]
+    ids = _encode(tokenizer, text)
+    control = {*_control_tokens(tokenizer), tokenizer.eos_token_id}
+    return _Closing(text, ids, next((token for token in ids if token in control), None))
 
 
 def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
@@ -166,20 +207,19 @@ def end_of_turn(tokenizer: PreTrainedTokenizerBase) -> int:
 
     Raises PluginError when the template cannot be used or closes a turn without a control token.
     """
-    turns = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": _PROBE}]
-    text = _rendered(tokenizer, turns, add_generation_prompt=False)
-    control = {*_control_tokens(tokenizer), tokenizer.eos_token_id}
-    after = _encode(tokenizer, text.rpartition(_PROBE)[2])
-    found = next((token for token in after if token in control), None)
-    if found is None:
-        raise PluginError(
-            "the chat template ends an answer without an end-of-turn token; this template is not supported"
-        )
-    return found
+    end = _closing(tokenizer).end
+    if end is None:
+        raise PluginError("the chat template ends an answer without an end-of-turn token, so generation would not stop")
+    return end
 
 
-def _response_tokens(tokenizer: PreTrainedTokenizerBase, text: str, *, end: int) -> ResponseTokens:
+def closing_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Return the tokens that the chat template adds after an answer, maybe none."""
+    return _closing(tokenizer).ids
+
+
+def _response_tokens(tokenizer: PreTrainedTokenizerBase, text: str, *, closing: _Closing) -> ResponseTokens:
     ids = _encode(tokenizer, text)
     reverse = ids[::-1]
-    num_after = reverse.index(end) if end in reverse else 0
+    num_after = reverse.index(closing.end) if closing.end in reverse else 0
     return ResponseTokens(ids, len(ids) - num_after)

@@ -1,8 +1,8 @@
-"""Load and save models and tokenizers from a folder, with clear errors; convert GGUF; make tiny random models."""
+"""Load and save models and tokenizers from a folder, with clear errors; make tiny random models."""
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -18,6 +18,7 @@ from transformers import (
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -25,6 +26,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from steersman.errors import PluginError
+from steersman.modeling.encoder import is_encoder, without_output
 from steersman.modeling.precision import placed
 from steersman.modeling.support import check_attention
 
@@ -32,10 +34,19 @@ CONFIG_FILE = "config.json"
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
 _HEAD_WEIGHT = "score.weight"
+# What transformers adds to an encoder for classification: a released encoder has some of it, or none.
+_ENCODER_HEADS = {"classifier", "pre_classifier", "pooler", "head"}
+_ENCODER_HEAD_SEED = 0
 # ChatML, the public format of many chat models: every turn between <|im_start|>role and <|im_end|>.
 _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+# For encoders, whose tokenizers know no turns: [CLS]user, a line feed, the text, [SEP]assistant, and so on.
+_PLAIN_TURNS = (
+    "{{ cls_token }}{% for message in messages %}{{ message['role'] }}\n{{ message['content'] }}{{ sep_token }}"
+    "{% endfor %}{% if add_generation_prompt %}assistant\n{% endif %}"
 )
 
 _Auto = type[AutoModel] | type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification]
@@ -69,18 +80,41 @@ def check_model_folder(folder: Path) -> None:
         raise PluginError(f"{folder}: the model has no tokenizer; save it there with tokenizer.save_pretrained(folder)")
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a model folder; it must have a chat template and an end-of-turn token."""
+def read_config(folder: Path) -> PreTrainedConfig:
+    """Return the config of a model folder; raises PluginError when there is none or transformers cannot read it."""
     check_model_folder(folder)
+    try:
+        with quiet_transformers():
+            return cast(PreTrainedConfig, AutoConfig.from_pretrained(folder, local_files_only=True))
+    except (OSError, ValueError, KeyError) as error:
+        raise PluginError(f"{folder}: its config.json cannot be read ({error})") from error
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model folder; it must have a chat template and an end-of-turn token.
+
+    An encoder's tokenizer without a template gets a plain one, of its own tokens for beginning and end.
+    """
+    config = read_config(folder)
     try:
         with quiet_transformers():
             tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder, local_files_only=True))
     except (OSError, ValueError, KeyError) as error:
         raise PluginError(f"{folder}: its tokenizer cannot be loaded ({error})") from error
+    if is_encoder(config):
+        return _with_turns(tokenizer, folder=folder)
     if tokenizer.chat_template is None:
         raise PluginError(f"{folder}: the tokenizer has no chat template; use an instruction-tuned model or add one")
     if tokenizer.eos_token_id is None:
         raise PluginError(f"{folder}: the tokenizer has no eos_token")
+    return tokenizer
+
+
+def _with_turns(tokenizer: PreTrainedTokenizerBase, *, folder: Path) -> PreTrainedTokenizerBase:
+    if tokenizer.chat_template is None:
+        if tokenizer.cls_token is None or tokenizer.sep_token is None:
+            raise PluginError(f"{folder}: the tokenizer has neither a chat template nor both cls_token and sep_token")
+        tokenizer.chat_template = _PLAIN_TURNS
     return tokenizer
 
 
@@ -92,23 +126,51 @@ def load_policy(folder: Path, *, dtype: torch.dtype, device: torch.device) -> Pr
 
 
 def load_backbone(folder: Path, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
-    """Return the decoder in `folder` without any head, in evaluation mode; PluginError where it is not supported."""
+    """Return the model in `folder` without any output layer, in evaluation mode: a decoder, or an encoder.
+
+    Layers that transformers adds to an encoder and that are not saved start from the same noise at every load.
+    PluginError where the model is not supported.
+    """
+    if is_encoder(read_config(folder)):
+        return placed(without_output(_encoder(folder, dtype=dtype, is_whole=False)), device)
     model = _with_weights(folder, AutoModel, kind="as a backbone", dtype=dtype)
     check_attention(model)
     return placed(model, device)
 
 
-def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype) -> PreTrainedModel:
-    """Return the model in `folder` with a linear head without bias; `num_outputs` None keeps the saved head.
+def _encoder(folder: Path, *, dtype: torch.dtype, is_whole: bool) -> PreTrainedModel:
+    def may_lack(name: str) -> bool:
+        # the pooler of some lies within the model below
+        return not is_whole and not _ENCODER_HEADS.isdisjoint(name.split(".")[:2])
 
-    A new head starts at zero: the first predictions are then the same for every response, whatever the seed.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_ENCODER_HEAD_SEED)
+        return _with_weights(
+            folder,
+            AutoModelForSequenceClassification,
+            kind="with a classification head",
+            dtype=dtype,
+            may_lack=may_lack,
+        )
+
+
+def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype) -> PreTrainedModel:
+    """Return the model in `folder` with a linear head; `num_outputs` None keeps the saved head.
+
+    That of a decoder has no bias. A new one starts at zero: the first predictions are then the same for all responses.
+    Raises PluginError where the model is not supported.
     """
+    if is_encoder(read_config(folder)):
+        if num_outputs is not None:
+            raise PluginError(f"{folder}: an encoder gets a new head by load_backbone")
+        return _encoder(folder, dtype=dtype, is_whole=True)
     model = _with_weights(
         folder,
         AutoModelForSequenceClassification,
         kind="with a classification head",
         dtype=dtype,
         num_outputs=num_outputs,
+        may_lack=lambda name: num_outputs is not None and name == _HEAD_WEIGHT,
     )
     head = getattr(model, "score", None)
     if not isinstance(head, torch.nn.Linear) or head.bias is not None:
@@ -122,9 +184,15 @@ def load_classifier(folder: Path, *, num_outputs: int | None, dtype: torch.dtype
 
 
 def _with_weights(
-    folder: Path, auto: _Auto, *, kind: str, dtype: torch.dtype, num_outputs: int | None = None
+    folder: Path,
+    auto: _Auto,
+    *,
+    kind: str,
+    dtype: torch.dtype,
+    num_outputs: int | None = None,
+    may_lack: Callable[[str], bool] = lambda name: False,
 ) -> PreTrainedModel:
-    """Return the model in `folder` in evaluation mode; only a new head may be without saved weights."""
+    """Return the model in `folder` in evaluation mode; what `may_lack` names may be without saved weights."""
     check_model_folder(folder)
     settings = {} if num_outputs is None else {"num_labels": num_outputs}
     try:
@@ -137,29 +205,12 @@ def _with_weights(
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise PluginError(f"{folder}: cannot be loaded {kind} ({error})") from error
     # transformers fills what is missing with noise and only logs it
-    lacking = sorted(name for name in report["missing_keys"] if num_outputs is None or name != _HEAD_WEIGHT)
+    lacking = sorted(name for name in report["missing_keys"] if not may_lack(name))
     if lacking:
         raise PluginError(
             f"{folder}: its weights lack {lacking[0]} ({len(lacking)} in all), so it cannot be loaded {kind}"
         )
     return cast(PreTrainedModel, model.eval())
-
-
-def convert_gguf(file: Path, *, out: Path) -> None:
-    """Write the model in a GGUF file as a transformers folder in bfloat16.
-
-    The weights are those of the file, so a quantised file gives a model slightly off the original.
-    """
-    where = {"gguf_file": file.name}
-    with quiet_transformers():
-        quantised = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.float32, **where)
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **where)
-        # transformers refuses to save a model it loaded from GGUF, so the weights move into a plain one
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(file.parent, **where))
-        model.load_state_dict(quantised.state_dict())
-        model.generation_config = quantised.generation_config
-        model.to(torch.bfloat16).save_pretrained(out)
-        tokenizer.save_pretrained(out)
 
 
 def write_tiny_model(out: Path, *, seed: int) -> None:

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from steersman.config.sections import TuneSettings
 from steersman.errors import ConfigError
+from steersman.modeling.encoder import is_encoder
 from steersman.modeling.layers import backbone_of, layers_of
 
 _LORA_TARGETS = "all-linear"
@@ -16,9 +17,11 @@ _LORA_ALPHA_PER_RANK = 2
 
 def num_frozen_layers(model: PreTrainedModel, *, tune: TuneSettings) -> int:
     """Return how many lower layers stay as they are and may be cached; 0 for adapters and full tuning."""
-    total = len(layers_of(model))
     if tune.mode != "upper" or tune.layers is None:
         return 0
+    if is_encoder(model.config):
+        raise ConfigError(f"tune.mode 'upper' splits decoders only; train {type(model).__name__} by another mode")
+    total = len(layers_of(model))
     if tune.layers > total:
         raise ConfigError(f"tune.layers is {tune.layers}, but the model has only {total} layers")
     return total - tune.layers

@@ -11,6 +11,7 @@ from steersman.config.extrapolating import ExtrapolateSettings
 from steersman.errors import DataError, join_faults
 from steersman.modeling.loading import load_tokenizer, quiet_transformers
 from steersman.modeling.weight_files import WeightFiles, weight_files, write_weights
+from steersman.pipeline.lineages import ORIGIN_KEY
 from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.saving import explained_weight_errors
 from steersman.pipeline.stage import Product, Stage, run_stage
@@ -25,7 +26,9 @@ STAGE = "extrapolate"
 # All of a model folder but its weights, from the strong model.
 _OTHER_FILES = ("*.json", "*.jinja", "*.model", "*.txt")
 # What a config says of how it came about, or of how outputs are weighed: two models may differ in it.
-_FREE_KEYS = frozenset({"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "reward_weights"})
+_FREE_KEYS = frozenset(
+    {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "reward_weights", ORIGIN_KEY}
+)
 _FREE_SPEC_KEYS = frozenset({"weights", "weights_source"})
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from steersman.errors import PluginError
-from steersman.modeling.loading import CONFIG_FILE, WEIGHT_FILES, convert_gguf, write_tiny_model
+from steersman.modeling.gguf import convert_gguf
+from steersman.modeling.loading import CONFIG_FILE, WEIGHT_FILES, write_tiny_model
+from steersman.pipeline.lineages import origin_in
 from steersman.pipeline.saving import explained_weight_errors
 from steersman.sources.models import (
     EMBEDDED_MODELS,
@@ -77,10 +79,11 @@ def local_models(names: Mapping[str, str]) -> dict[str, Path]:
 def _origin(folder: Path, ancestor: Ancestor) -> tuple[tuple[Ancestor, ...], bool]:
     # the lineage of a checkpoint lies beside it, in the run that made it
     place = folder.parent if folder.name == CHECKPOINT_FOLDER else folder
-    if not (place / LINEAGE_FILE).is_file():
-        return (ancestor,), False
-    lineage = read_lineage(place)
-    return lineage.ancestors, lineage.simulated
+    if (place / LINEAGE_FILE).is_file():
+        lineage = read_lineage(place)
+        return lineage.ancestors, lineage.simulated
+    origin = origin_in(folder / CONFIG_FILE)
+    return ((ancestor,), False) if origin is None else (origin.ancestors, origin.simulated)
 
 
 def _place(name: str, found: FoundModel) -> Path:

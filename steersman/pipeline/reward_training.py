@@ -16,6 +16,7 @@ from steersman.engine.sharding import laid_out
 from steersman.errors import ConfigError
 from steersman.modeling.chat import Group
 from steersman.modeling.compiling import compiled_kernels
+from steersman.modeling.encoder import is_encoder
 from steersman.modeling.kernels import PLAIN
 from steersman.modeling.layers import layers_of
 from steersman.modeling.loading import load_backbone
@@ -29,7 +30,7 @@ from steersman.pipeline.training import prepare
 from steersman.protocols import Progress
 from steersman.reward.features import FeatureSpace, cache_features, read_features
 from steersman.reward.heads import Head, Outputs
-from steersman.reward.model import RewardModel
+from steersman.reward.model import RewardModel, check_readable
 from steersman.reward.probe import Probe, fit_probe
 from steersman.reward.probe_data import probe_data
 from steersman.reward.spec import RewardSpec
@@ -68,6 +69,7 @@ class RewardJob:
         if self.reward.keep_head:
             return self.kept(dtype).backbone
         model = load_backbone(self.base.folder, dtype=dtype, device=torch.device("cpu"))
+        check_readable(model, spec=self.spec)
         layers = self.reward.backbone_layers
         return model if layers is None else truncated(model, layers=layers)
 
@@ -126,7 +128,8 @@ def train_by_loop(
     head = _new_head(job, hidden_size=prepared.model.config.hidden_size).to(prepared.model.device)
     model = RewardModel(prepared.model, head, spec=job.spec, num_lower=prepared.num_lower).eval()
     data = RatedRows(prepared.rows, training, validation)
-    layers = layers_of(prepared.model)
+    # an encoder is split as one unit
+    layers = () if is_encoder(prepared.model.config) else tuple(layers_of(prepared.model))
     gather = laid_out(model, layers=layers, within=prepared.trained, strategy=reward.engine.strategy)
     budget, precision = reward.engine.micro_batch_tokens, prepared.precision
     probe = None

@@ -11,8 +11,8 @@ from steersman.engine.processes import is_first
 from steersman.errors import DataError
 from steersman.modeling.loading import load_tokenizer
 from steersman.pipeline.learning_curve import CurvePoint, check_sizes, nested_sets
-from steersman.pipeline.lineages import inherited
-from steersman.pipeline.models import local_models, open_model
+from steersman.pipeline.lineages import Inheritance, inherited
+from steersman.pipeline.models import ModelFolder, local_models, open_model
 from steersman.pipeline.reward_folder import save_reward_model
 from steersman.pipeline.reward_judging import judge
 from steersman.pipeline.reward_rows import (
@@ -83,7 +83,8 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     spec = _final_spec(trained.outputs, validation, terms=terms, untrained=untrained)
     model = trained.open_model()
     model.spec = spec
-    save_reward_model(folder / CHECKPOINT_FOLDER, model, tokenizer)
+    origin = _origin(base, settings)
+    save_reward_model(folder / CHECKPOINT_FOLDER, model, tokenizer, origin=origin)
     judged = judge(
         trained.outputs,
         validation.held,
@@ -104,9 +105,12 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
         "warnings": [f"{name}: nothing trains this output, so it means nothing" for name in untrained],
     }
     write_json(folder / "result.json", result)
+    return Product(result, origin.ancestors, origin.simulated)
+
+
+def _origin(base: ModelFolder, settings: TrainRewardSettings) -> Inheritance:
     data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
-    ancestors = merge_ancestors([base.ancestors, data.ancestors])
-    return Product(result, ancestors, simulated=data.simulated or base.is_simulated)
+    return Inheritance(merge_ancestors([base.ancestors, data.ancestors]), data.simulated or base.is_simulated)
 
 
 def _trained(

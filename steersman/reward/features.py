@@ -19,9 +19,9 @@ from steersman.modeling.evaluating import evaluating
 from steersman.modeling.packed_attention import packed_attention
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision
-from steersman.modeling.rows import Row, autocast, states_of
+from steersman.modeling.rows import Row, autocast
 from steersman.protocols import ArrayStore
-from steersman.reward.model import read
+from steersman.reward.model import states_read
 from steersman.reward.spec import Pooling
 
 
@@ -69,8 +69,7 @@ def cache_features(
 
 def _compute(model: PreTrainedModel, groups: Sequence[Group], *, space: FeatureSpace, store: ArrayStore) -> None:
     packed = pack(groups).to(model.device)
-    states_TD = states_of(model, Row(packed, None), num_lower=0)
-    both_2ND = torch.stack(read(states_TD, packed, pooling=space.pooling)).cpu()
+    both_2ND = torch.stack(states_read(model, Row(packed, None), pooling=space.pooling)).cpu()
     parts = both_2ND.split([len(group.responses) for group in groups], dim=1)
     for group, part in zip(groups, parts, strict=True):
         store.put(space.key(group), part.numpy())

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from steersman.errors import ConfigError
+from steersman.modeling.encoder import is_encoder, pooled_states
 from steersman.modeling.packing import Packed
 from steersman.modeling.rows import Row, states_of
 from steersman.reward.heads import Head, Outputs
@@ -23,6 +25,7 @@ class RewardModel(nn.Module):
 
     def __init__(self, backbone: PreTrainedModel, head: Head, *, spec: RewardSpec, num_lower: int = 0) -> None:
         super().__init__()
+        check_readable(backbone, spec=spec)
         self.backbone = backbone
         self.head = head
         self.spec = spec
@@ -35,14 +38,37 @@ class RewardModel(nn.Module):
 
     def forward(self, row: Row) -> Outputs:
         """Return the outputs of the row's responses, in order, over all its groups."""
-        if self.spec.pooling == "mean":
-            states_TD = states_of(self.backbone, row, num_lower=self.num_lower)
-            responses_ND, prompts_ND = read(states_TD, row.packed, pooling="mean")
-        else:
-            places = _index([*_places(row.packed, pooling=self.spec.pooling), *_prompts(row.packed)], row.packed.ids)
-            states_PD = states_of(self.backbone, row, num_lower=self.num_lower, places=places)
-            responses_ND, prompts_ND = states_PD.chunk(2)
-        return cast(Outputs, self.head(responses_ND, prompts_ND))
+        states = states_read(self.backbone, row, pooling=self.spec.pooling, num_lower=self.num_lower)
+        return cast(Outputs, self.head(*states))
+
+
+def check_readable(backbone: PreTrainedModel, *, spec: RewardSpec) -> None:
+    """Raise ConfigError when `backbone` does not give the states that a head of this `spec` reads."""
+    if not is_encoder(backbone.config):
+        return
+    name = type(backbone).__name__
+    if spec.kind == "gating":
+        raise ConfigError(f"a gating head reads the prompt before its response, which {name} does not; use a decoder")
+    if spec.pooling != "last":
+        raise ConfigError(f"{name} pools by itself; leave reward.pooling at 'last', which for an encoder means that")
+
+
+def states_read(
+    backbone: PreTrainedModel, row: Row, *, pooling: Pooling, num_lower: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the state read of each response of a row, and the last state of the prompt before it, (N, D) float32 each.
+
+    Only the tokens that are needed go through the last layer. An encoder has no state of the prompt alone: zeros stand
+    there. Raises ValueError for a prompt without a token.
+    """
+    if is_encoder(backbone.config):
+        pooled_ND = pooled_states(backbone, row.packed)
+        return pooled_ND, torch.zeros_like(pooled_ND)
+    if pooling == "mean":
+        return read(states_of(backbone, row, num_lower=num_lower), row.packed, pooling=pooling)
+    places = _index([*_places(row.packed, pooling=pooling), *_prompts(row.packed)], row.packed.ids)
+    responses_ND, prompts_ND = states_of(backbone, row, num_lower=num_lower, places=places).chunk(2)
+    return responses_ND, prompts_ND
 
 
 def read(states_TD: torch.Tensor, packed: Packed, *, pooling: Pooling) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,10 +33,22 @@ class RewardSpec:
         """Numbers the head gives per response."""
         return len(self.attributes) * (NUM_LEVELS if self.kind == "categorical" else 1)
 
-    @property
-    def fits_transformers(self) -> bool:
-        """Whether AutoModelForSequenceClassification gives this head's outputs: linear, no bias, at the last token."""
-        return self.kind != "gating" and self.pooling == "last" and self.form == "response" and not self.has_bias
+    def beyond_transformers(self, *, is_encoder: bool) -> tuple[str, ...]:
+        """Return what this head has that no classification model of transformers can hold, in words.
+
+        Such a model reads a decoder's last token by a linear layer without bias, and an encoder in its own way by one
+        with a bias. Nothing, for a head that gives the same outputs there.
+        """
+        found = []
+        if self.kind == "gating":
+            found.append("weights of attributes that depend on the prompt (reward.head: gating)")
+        if self.pooling != "last":
+            found.append(f"reading by reward.pooling: {self.pooling}")
+        if self.has_bias and not is_encoder:
+            found.append("a bias (reward.bias: true)")
+        if self.form == "comparison":
+            found.append("comparing two responses in one text (reward.form: comparison)")
+        return tuple(found)
 
     def output_names(self) -> tuple[str, ...]:
         """Return a name per output: the attribute, or attribute=level."""

@@ -4,6 +4,7 @@ Shapes: N responses, A attributes, L levels.
 """
 
 import torch
+from torch.nn.functional import logsigmoid
 
 from steersman.reward.categorical import categorical_probabilities
 from steersman.reward.heads import Outputs
@@ -32,6 +33,11 @@ def level_probabilities(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
     raise ValueError(f"a head of kind {spec.kind!r} has no probabilities of levels")
 
 
+def has_levels(spec: RewardSpec) -> bool:
+    """Whether a head of this `spec` gives probabilities of levels."""
+    return spec.kind in ("ordinal", "categorical")
+
+
 def rewards(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
     """Return the rewards, (N,): attributes weighed by the spec's weights, or by the gates of the prompt."""
     found_NA = values(outputs, spec=spec)
@@ -39,3 +45,16 @@ def rewards(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
         return (found_NA * outputs.gates).sum(dim=1)
     weights_A = torch.tensor([spec.weights.get(name, 0.0) for name in spec.attributes]).to(found_NA)
     return weighted_reward(found_NA, weights_A)
+
+
+def preferences(outputs: Outputs, *, spec: RewardSpec) -> torch.Tensor:
+    """Return how likely each response is preferred to the other of its pair, (N,), by a model that compares two.
+
+    Responses 2k and 2k+1 are a pair, and the two numbers of a pair are one in sum: sigmoid(gap of their rewards), and
+    where ties are a level of their own, P(preferred) by that model given that there is no tie.
+    """
+    pairs_P2 = rewards(outputs, spec=spec).unflatten(0, (-1, 2))
+    gaps_P2 = pairs_P2 - pairs_P2.flip(1)
+    tie = 0.0 if outputs.tie_thresholds is None else outputs.tie_thresholds[0]
+    # of P(gap > tie) and P(-gap > tie) the first's share, by their logarithms
+    return (logsigmoid(gaps_P2 - tie) - logsigmoid(-gaps_P2 - tie)).sigmoid().flatten()

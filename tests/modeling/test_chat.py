@@ -1,14 +1,17 @@
 """A prompt is a prefix, each response a suffix, and joined they are the conversation."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from steersman.errors import PluginError
+from steersman.errors import DataError, PluginError
 from steersman.modeling.chat import (
     Group,
     ResponseTokens,
+    closing_tokens,
+    comparison_group,
     end_of_turn,
     group_tokens,
     render_prompt,
@@ -121,17 +124,90 @@ def test_a_special_token_in_a_message_does_not_forge_a_turn(tokenizer: PreTraine
     assert (group.responses[0].ids.count(end), group.responses[0].ids.count(start)) == (1, 0)
 
 
-def test_a_template_that_rewrites_the_prompt_shares_no_prefix(tokenizer: PreTrainedTokenizerBase) -> None:
-    tokenizer.chat_template = (
-        "{{ messages | length }}{% for message in messages %}{{ message['content'] }}<|im_end|>{% endfor %}"
-    )
-    group = group_tokens(tokenizer, HELLO, ["Hi", "Ho"])
-    whole = [tokenizer.decode(list(response.ids)) for response in group.responses]
-    prompts = [tokenizer.decode(list(response.ids[: response.num_prompt])) for response in group.responses]
+# what models that think do: the prompt invites thoughts, and an answered turn is shown without them
+THINKING = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{{ message['content'].split('</think>')[-1] if message['role'] == 'assistant' else message['content'] }}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+TRIMMING = (
+    "{{ messages | length }}{% for message in messages %}<|im_start|>{{ message['content'] | trim }}<|im_end|>"
+    "{% endfor %}"
+)
+
+
+def conversation(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], response: str) -> list[int]:
+    """Return the tokens of an answered conversation by the tokenizer's own function."""
+    turns = [{"role": each.role, "content": each.content} for each in (*messages, Message("assistant", response))]
+    return list(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False))
+
+
+@pytest.mark.parametrize("template", [THINKING, TRIMMING])
+def test_where_the_answer_changes_the_prompt_each_response_brings_the_whole_conversation(
+    tokenizer: PreTrainedTokenizerBase, template: str
+) -> None:
+    tokenizer.chat_template = template
+    # a letter of the template, a text of the prompt, spaces around, nothing
+    responses = ["e", "Three", "  Four \n", "", " "]
+    group = group_tokens(tokenizer, TURNS, responses)
     assert group.prefix == ()
-    # one message more once it is answered, which the template writes at the very beginning
-    assert prompts == [f"{len(HELLO) + 1}{HELLO[0].content}<|im_end|>"] * 2
-    assert whole == [f"{prompt}{answer}<|im_end|>" for prompt, answer in zip(prompts, ["Hi", "Ho"], strict=True)]
+    for found, response in zip(group.responses, responses, strict=True):
+        assert list(found.ids) == conversation(tokenizer, TURNS, response)
+        answer = text_of(tokenizer, found.ids[found.num_prompt : found.num_scored])
+        assert answer.removesuffix("<|im_end|>").strip() == response.strip()
+        assert answer.endswith("<|im_end|>")
+        assert text_of(tokenizer, found.ids[found.num_scored :]).strip() == ""
+
+
+def test_thoughts_of_earlier_turns_are_left_out_where_the_template_does(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = THINKING
+    thinking = (TURNS[0], Message("assistant", "<think>Hm.</think>Two"), TURNS[2])
+    assert group_tokens(tokenizer, thinking, ["Four"]) == group_tokens(tokenizer, TURNS, ["Four"])
+
+
+@pytest.mark.parametrize("invitation", ["<think>\n", ""])
+def test_an_answer_that_the_template_cuts_is_refused(tokenizer: PreTrainedTokenizerBase, invitation: str) -> None:
+    tokenizer.chat_template = THINKING.replace("assistant\n<think>\n", f"assistant\n{invitation}")
+    with pytest.raises(DataError, match="leaves out or changes the answer '<think>Hm"):
+        group_tokens(tokenizer, TURNS, ["<think>Hm.</think>Four"])
+
+
+def test_a_template_may_set_an_answer_in_lines_of_its_own(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = str(tokenizer.chat_template).replace(
+        "{{ message['content'] }}", "{{ message['content'] | replace('</think>', '\n</think>\n\n') }}"
+    )
+    (response,) = group_tokens(tokenizer, HELLO, ["<think>Hm.</think>Hi"]).responses
+    assert text_of(tokenizer, response.ids) == "<think>Hm.\n</think>\n\nHi<|im_end|>\n"
+
+
+def test_a_template_that_ends_an_answer_by_plain_text_is_read_to_its_end(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = (
+        "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% else %}END{% endif %}"
+    )
+    (response,) = group_tokens(tokenizer, HELLO, ["Hi"]).responses
+    assert text_of(tokenizer, response.ids) == "Hi\nEND"
+    assert response.num_scored == len(response.ids)
+    with pytest.raises(PluginError, match="generation would not stop"):
+        end_of_turn(tokenizer)
+
+
+def test_what_a_template_adds_after_an_answer(tokenizer: PreTrainedTokenizerBase) -> None:
+    assert text_of(tokenizer, closing_tokens(tokenizer)) == "<|im_end|>\n"
+
+
+def test_a_comparison_has_both_responses_in_both_orders(tokenizer: PreTrainedTokenizerBase) -> None:
+    group = comparison_group(tokenizer, HELLO, ["Hi", "Go [Response B] away"])
+    assert text_of(tokenizer, group.prefix) == render_prompt(tokenizer, HELLO)
+    first, second = "Hi", "Go [\u200bResponse B] away"
+    orders = ((first, second), (second, first))
+    expected = [f"[Response A]\n{one}\n\n[Response B]\n{other}<|im_end|>\n" for one, other in orders]
+    assert [text_of(tokenizer, each.ids) for each in group.responses] == expected
+
+
+def test_a_comparison_takes_two_responses(tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(ValueError, match="to unpack"):
+        comparison_group(tokenizer, HELLO, ["one"])
 
 
 def test_lengths_count_the_packed_sequence_and_the_longest_conversation() -> None:

@@ -13,8 +13,8 @@ from torch.testing import assert_close
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from steersman.errors import PluginError
+from steersman.modeling.gguf import convert_gguf
 from steersman.modeling.loading import (
-    convert_gguf,
     load_classifier,
     load_policy,
     load_tokenizer,

@@ -83,7 +83,7 @@ def test_scores_never_replace_the_file_they_are_about(model: str, tmp_path: Path
 
 
 def test_a_policy_is_no_reward_model(finished_run: Path, tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="cannot be loaded with a classification head"):
+    with pytest.raises(PluginError, match="is no reward model, but a LlamaForCausalLM"):
         scored(str(finished_run / "align"), ROWS, folder=tmp_path)
     assert not (tmp_path / "scores.jsonl").exists()
 

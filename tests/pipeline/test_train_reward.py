@@ -138,7 +138,8 @@ def test_a_comparison_reads_both_responses_and_says_which_is_better(mode: Row, t
     result = trained(tmp_path, preferences(8), preferences(4, split="val"), mode, both)
     assert part(result, "ranking", "accuracy", "estimate") == 1.0
     spec = load_reward_model(tmp_path / "run" / "checkpoint", dtype=torch.float32, device=torch.device("cpu")).spec
-    assert (spec.form, spec.fits_transformers) == ("comparison", False)
+    assert spec.form == "comparison"
+    assert spec.beyond_transformers(is_encoder=False)
 
 
 def test_one_file_of_preferences_serves_both_parts_by_its_splits(tmp_path: Path) -> None:
