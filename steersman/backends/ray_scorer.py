@@ -4,19 +4,22 @@ Shards have an even number of rows, so that the two of a pair stay together. Ray
 when it is asked for.
 """
 
+import logging
+import os
+import pickle
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from steersman.errors import PluginError
+from steersman.errors import PluginError, SteersmanError
 from steersman.protocols import Advance, FloatArray, Scored, Scorer
 
 if TYPE_CHECKING:
     from ray.data import Dataset
 
 SHARD_ROWS = 512
-_CPUS_PER_ACTOR = 2
+CPUS_PER_ACTOR = 2
 
 Measure = Callable[[Sequence[str], Sequence[str]], list[int]]
 
@@ -55,6 +58,8 @@ class RayScorer:
         return _joined([pieces[first] for first in sorted(pieces)])
 
     def _shards(self, prompts: Sequence[str], responses: Sequence[str]) -> "Dataset":
+        # unless somebody asks for it, Ray is to tell its makers nothing
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
             from ray.data import ActorPoolStrategy, DataContext
@@ -64,6 +69,7 @@ class RayScorer:
             ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="error")
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise PluginError(f"Ray cannot start or be reached ({error}); look at RAY_ADDRESS") from error
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         DataContext.get_current().enable_progress_bars = False
         rows = [
             {
@@ -74,14 +80,14 @@ class RayScorer:
             for first in range(0, len(prompts), SHARD_ROWS)
         ]
         has_gpus = ray.cluster_resources().get("GPU", 0) > 0
-        share = {"num_gpus": 1.0} if has_gpus else {"num_cpus": float(_CPUS_PER_ACTOR)}
+        share = {"num_gpus": 1.0} if has_gpus else {"num_cpus": float(CPUS_PER_ACTOR)}
         pool = ActorPoolStrategy(size=min(len(rows), self._num_actors or _pool_size(ray.cluster_resources())))
         blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
         return cast("Dataset", blocks.map(_Actor, fn_constructor_args=(self._make,), compute=pool, **share))
 
 
 def _pool_size(resources: Mapping[str, float]) -> int:
-    return int(resources.get("GPU", 0)) or max(1, int(resources.get("CPU", 1)) // _CPUS_PER_ACTOR)
+    return int(resources.get("GPU", 0)) or max(1, int(resources.get("CPU", 1)) // CPUS_PER_ACTOR)
 
 
 class _Actor:
@@ -92,31 +98,19 @@ class _Actor:
 
     def __call__(self, shard: Mapping[str, object]) -> dict[str, object]:
         prompts, responses = (list(cast("Sequence[str]", shard[name])) for name in ("prompts", "responses"))
-        scored = self._scorer.score(prompts, responses, advance=lambda amount: None)
-        return {"first": shard["first"], **_packed(scored)}
-
-
-def _packed(scored: Scored) -> dict[str, object]:
-    """Return scores as plain lists, which Ray hands on between machines; float32 survives as it is."""
-    return {
-        "names": list(scored.names),
-        "num_tokens": scored.num_tokens,
-        "outputs": scored.outputs.tolist(),
-        "rewards": scored.rewards.tolist(),
-        "levels": None if scored.levels is None else scored.levels.tolist(),
-        "preferences": None if scored.preferences is None else scored.preferences.tolist(),
-    }
+        try:
+            scored = self._scorer.score(prompts, responses, advance=lambda amount: None)
+        except SteersmanError as error:
+            # raised here it would reach the other side as a traceback of Ray's
+            return {"first": shard["first"], "scored": None, "fault": pickle.dumps(error)}
+        return {"first": shard["first"], "scored": pickle.dumps(scored), "fault": None}
 
 
 def _unpacked(shard: Mapping[str, object]) -> tuple[int, Scored]:
-    names = tuple(cast("Sequence[str]", shard["names"]))
-    outputs, rewards = (np.array(shard[name], dtype=np.float32) for name in ("outputs", "rewards"))
-    levels, preferences = (
-        None if shard[name] is None else np.array(shard[name], dtype=np.float32) for name in ("levels", "preferences")
-    )
-    num_tokens = cast(int, shard["num_tokens"])
-    scored = Scored(names, outputs, rewards, int(num_tokens), levels=levels, preferences=preferences)
-    return int(cast(int, shard["first"])), scored
+    """Return where a shard begins and its scores; raises what its actor refused."""
+    if shard["fault"] is not None:
+        raise pickle.loads(cast(bytes, shard["fault"]))
+    return cast(int, shard["first"]), cast(Scored, pickle.loads(cast(bytes, shard["scored"])))
 
 
 def _joined(pieces: Sequence[Scored]) -> Scored:

@@ -37,7 +37,7 @@ _HEAD_WEIGHT = "score.weight"
 # What transformers adds to an encoder for classification: a released encoder has some of it, or none.
 _ENCODER_HEADS = {"classifier", "pre_classifier", "pooler", "head"}
 _ENCODER_HEAD_SEED = 0
-# ChatML, the public format of many chat models: every turn between <|im_start|>role and <|im_end|>.
+# ChatML, the public format of many chat models
 _CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -90,10 +90,10 @@ def read_config(folder: Path) -> PreTrainedConfig:
         raise PluginError(f"{folder}: its config.json cannot be read ({error})") from error
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a model folder; it must have a chat template and an end-of-turn token.
+def load_tokenizer(folder: Path, *, template: str | None = None) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a model folder; it must have an end-of-turn token, and a chat template or be given one.
 
-    An encoder's tokenizer without a template gets a plain one, of its own tokens for beginning and end.
+    An encoder's gets a plain one in place of none.
     """
     config = read_config(folder)
     try:
@@ -101,20 +101,17 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder, local_files_only=True))
     except (OSError, ValueError, KeyError) as error:
         raise PluginError(f"{folder}: its tokenizer cannot be loaded ({error})") from error
+    if template is not None:
+        tokenizer.chat_template = template
     if is_encoder(config):
-        return _with_turns(tokenizer, folder=folder)
+        if tokenizer.chat_template is None and None in (tokenizer.cls_token, tokenizer.sep_token):
+            raise PluginError(f"{folder}: the tokenizer has neither a chat template nor both cls_token and sep_token")
+        tokenizer.chat_template = tokenizer.chat_template or _PLAIN_TURNS
+        return tokenizer
     if tokenizer.chat_template is None:
         raise PluginError(f"{folder}: the tokenizer has no chat template; use an instruction-tuned model or add one")
     if tokenizer.eos_token_id is None:
         raise PluginError(f"{folder}: the tokenizer has no eos_token")
-    return tokenizer
-
-
-def _with_turns(tokenizer: PreTrainedTokenizerBase, *, folder: Path) -> PreTrainedTokenizerBase:
-    if tokenizer.chat_template is None:
-        if tokenizer.cls_token is None or tokenizer.sep_token is None:
-            raise PluginError(f"{folder}: the tokenizer has neither a chat template nor both cls_token and sep_token")
-        tokenizer.chat_template = _PLAIN_TURNS
     return tokenizer
 
 

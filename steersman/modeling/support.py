@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from steersman.errors import PluginError
 from steersman.modeling.chat import Group
+from steersman.modeling.encoder import is_encoder
 from steersman.modeling.layers import all_states, frozen_states
 from steersman.modeling.logprobs import response_logprobs
 from steersman.modeling.packing import pack
@@ -38,6 +39,8 @@ def check_packing(model: PreTrainedModel, group: Group) -> None:
     That is checked under a dense mask and by the functions that training uses. Give a short group: it is run twice
     packed and once for each response, and weights should be float32.
     """
+    if is_encoder(model.config):
+        return
     packed = pack([group]).to(model.device)
     states_TD = all_states(model, packed).float()
     span = packed.spans[0]

@@ -14,8 +14,8 @@ _UNNAMED = re.compile(r"LABEL_\d+")
 def foreign_spec(labels: Sequence[str], weights: Mapping[str, float] | None, *, is_encoder: bool) -> RewardSpec:
     """Return the spec of a linear head whose outputs are called `labels`; `weights` are None where none are known.
 
-    One output is the reward itself. Of several, those with HelpSteer2's names are weighed as in its goodness. Where none
-    has such a name nothing has a weight: it cannot be told what the reward would be.
+    One output is the reward itself. Of several, those with HelpSteer2's names are weighed as in its goodness; where
+    none has such a name, nothing has a weight: it cannot be told what the reward would be.
     """
     if weights is not None:
         return RewardSpec("linear", tuple(labels), dict(weights), has_bias=is_encoder)
