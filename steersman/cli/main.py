@@ -9,6 +9,7 @@ import click
 
 from steersman import __version__
 from steersman.cli.clean_verbs import agreement, clean
+from steersman.cli.convert_verbs import convert
 from steersman.cli.data_verbs import annotate
 from steersman.cli.extrapolate_verb import extrapolate
 from steersman.cli.import_verb import import_data
@@ -47,6 +48,7 @@ for _verb in (
     publish,
     train,
     extrapolate,
+    convert,
     score,
     serve,
     evaluate,

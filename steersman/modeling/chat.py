@@ -126,7 +126,7 @@ def group_tokens(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]
         )
     full = [_answered(tokenizer, messages, response) for response in responses]
     for text, response in zip(full, responses, strict=True):
-        _check_answer(tokenizer, text.removeprefix(prefix), response)
+        _check_answer(tokenizer, text.removeprefix(prefix).removesuffix(closing.text), response)
     if all(text.startswith(prefix) for text in full):
         shared = [_response_tokens(tokenizer, text[len(prefix) :], closing=closing) for text in full]
         return Group(_encode(tokenizer, prefix), tuple(shared))

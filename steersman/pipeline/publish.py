@@ -41,7 +41,8 @@ _MODEL_FILES = (
     "merges.txt",
     "chat_template.jinja",
 )
-_MADE = {"reward": "A reward model with one output per attribute", "align": "A language model aligned by preferences"}
+_REWARD = "A reward model with one output per attribute"
+_MADE = {"reward": _REWARD, "convert": _REWARD, "align": "A language model aligned by preferences"}
 _SIMULATED_MARK = "SIMULATED"
 
 

@@ -153,7 +153,7 @@ def test_a_classification_model_keeps_its_own_layer(folder: Path, tmp_path: Path
 
 
 def test_an_encoder_without_a_saved_layer_is_no_classifier(folder: Path) -> None:
-    with pytest.raises(PluginError, match="its weights lack .* so it cannot be loaded with a classification head"):
+    with pytest.raises(PluginError, match=r"its weights lack .* so it cannot be loaded with a classification head"):
         load_classifier(folder, num_outputs=None, dtype=torch.float32)
 
 

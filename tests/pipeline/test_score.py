@@ -1,16 +1,22 @@
 """Scores of a file: one row per row, in order, whatever the file calls its rows."""
 
+import math
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
+from reward_models import saved_reward_model
 from tiny_loop import rows_of
 
-from steersman.errors import DataError, PluginError, RunError
+from steersman.config.scoring import ScoreSettings
+from steersman.errors import ConfigError, DataError, PluginError, RunError
 from steersman.pipeline import score
 from steersman.pipeline.scorers import limited, open_scorer
 from steersman.records import ATTRIBUTES, GOODNESS_WEIGHTS
-from steersman.store.files import write_jsonl
+from steersman.reward.spec import RewardSpec
+from steersman.store.files import read_table, write_jsonl
+from steersman.tables import Table
 
 pytest_plugins = ("loop_fixtures",)
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -27,9 +33,11 @@ def model(finished_run: Path) -> str:
     return str(finished_run / "reward")
 
 
-def scored(model: str, rows: list[dict[str, object]], *, folder: Path) -> list[dict[str, object]]:
+def scored(
+    model: str, rows: list[dict[str, object]], *, folder: Path, settings: ScoreSettings | None = None
+) -> list[dict[str, object]]:
     write_jsonl(folder / "rows.jsonl", rows)
-    result = score.run(model, folder / "rows.jsonl", out=folder / "scores.jsonl")
+    result = score.run(model, folder / "rows.jsonl", out=folder / "scores.jsonl", settings=settings)
     assert result["rows"] == len(rows)
     return rows_of(folder / "scores.jsonl")
 
@@ -80,6 +88,74 @@ def test_scores_never_replace_the_file_they_are_about(model: str, tmp_path: Path
         with pytest.raises(RunError, match="is the file to be scored"):
             score.run(model, data, out=out)
     assert rows_of(data) == ROWS
+
+
+def test_ids_may_be_numbers_and_some_may_be_missing(model: str, tmp_path: Path) -> None:
+    rows = [{**row, "response_id": number or None} for number, row in enumerate(ROWS, start=-1)]
+    assert [each["response_id"] for each in scored(model, rows, folder=tmp_path)] == [-1, None, 1]
+
+
+def test_the_data_are_read_to_their_end_once(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+
+    def counted(path: Path, *, table: Table) -> pl.DataFrame:
+        reads.append(path)
+        return read_table(path, table=table)
+
+    monkeypatch.setattr(score, "read_table", counted)
+    monkeypatch.setattr("steersman.store.files.read_rows", lambda path: pytest.fail("read a second time"))
+    scored(model, [{**row, "response_id": "x"} for row in ROWS], folder=tmp_path)
+    assert reads == [tmp_path / "rows.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.CSV", "scores.xlsx"])
+def test_a_format_that_is_not_written_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match=r"scores are JSON lines or Parquet; choose a name such as scores.jsonl"):
+        score.run("no-such-model", tmp_path / "rows.jsonl", out=tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["ordinal", "categorical"])
+def test_probabilities_of_levels_are_columns(
+    tiny_model_folder: Path, tmp_path: Path, kind: Literal["ordinal", "categorical"]
+) -> None:
+    spec = RewardSpec(kind, ("helpfulness", "clarity"), {"helpfulness": 1.0})
+    saved_reward_model(tiny_model_folder, tmp_path / "model", spec=spec)
+    asked = ScoreSettings.model_validate({"probabilities": True})
+    for row in scored(str(tmp_path / "model"), ROWS, folder=tmp_path, settings=asked):
+        levels = {name: [float(str(row[f"{name}={level}"])) for level in range(5)] for name in spec.attributes}
+        assert list(row) == ["row", *spec.attributes, *(f"{n}={k}" for n in levels for k in range(5)), "reward"]
+        for name, shares in levels.items():
+            assert sum(shares) == pytest.approx(1, abs=1e-6)
+            assert row[name] == pytest.approx(sum(k * share for k, share in enumerate(shares)), abs=1e-5)
+    plain = scored(str(tmp_path / "model"), ROWS, folder=tmp_path)
+    assert list(plain[0]) == ["row", "helpfulness", "clarity", "reward"]
+
+
+def test_a_model_without_levels_has_no_probabilities(model: str, tmp_path: Path) -> None:
+    asked = ScoreSettings.model_validate({"probabilities": True})
+    with pytest.raises(ConfigError, match="its head is linear, which gives no probabilities of levels"):
+        scored(model, ROWS, folder=tmp_path, settings=asked)
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_a_model_that_compares_says_which_of_a_pair_is_preferred(tiny_model_folder: Path, tmp_path: Path) -> None:
+    spec = RewardSpec("linear", ("preference",), {"preference": 1.0}, form="comparison")
+    saved_reward_model(tiny_model_folder, tmp_path / "model", spec=spec)
+    first, second = scored(str(tmp_path / "model"), ROWS[:2], folder=tmp_path)
+    assert list(first) == ["row", "preference", "preferred", "reward"]
+    gap = float(str(first["reward"])) - float(str(second["reward"]))
+    assert first["preferred"] == pytest.approx(1 / (1 + math.exp(-gap)), abs=1e-5)
+    assert float(str(first["preferred"])) + float(str(second["preferred"])) == pytest.approx(1, abs=1e-6)
+    with pytest.raises(DataError, match="row 2: the model compares two responses"):
+        scored(str(tmp_path / "model"), ROWS, folder=tmp_path)
+
+
+def test_float32_does_not_depend_on_the_rows_around(model: str, tmp_path: Path) -> None:
+    asked = ScoreSettings.model_validate({"precision": "float32"})
+    together = scored(model, ROWS, folder=tmp_path, settings=asked)
+    for row, found in zip(ROWS, together, strict=True):
+        (alone,) = scored(model, [row], folder=tmp_path, settings=asked)
+        assert alone["reward"] == pytest.approx(found["reward"], abs=1e-5)
 
 
 def test_a_policy_is_no_reward_model(finished_run: Path, tmp_path: Path) -> None:
