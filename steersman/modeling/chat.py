@@ -188,10 +188,7 @@ def _start_of_answer(text: str, answer: str) -> int:
     for form in (answer, answer.lstrip(), answer.rstrip(), answer.strip()):
         if text.endswith(form):
             return len(text) - len(form)
-    place = text.rfind(answer.strip())
-    if place < 0:
-        raise DataError(f"the chat template sets the answer {answer[:40]!r} in other lines; it is not supported")
-    return place
+    raise DataError(f"the chat template changes the answer {answer[:40]!r}; this template is not supported")
 
 
 def _closing(tokenizer: PreTrainedTokenizerBase) -> _Closing:

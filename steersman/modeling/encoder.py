@@ -74,7 +74,7 @@ def pooled_states(model: PreTrainedModel, packed: Packed) -> torch.Tensor:
     conversation longer than the model has positions for.
     """
     sequences = _unpacked(packed)
-    _check_lengths(model, [len(each) for each in sequences])
+    check_lengths(model, [len(each) for each in sequences])
     batches = _of_similar_length([len(each) for each in sequences])
     found_ND = torch.cat([_pooled(model, [sequences[number] for number in batch]) for batch in batches])
     order = torch.tensor([number for batch in batches for number in batch], device=found_ND.device)
@@ -122,9 +122,10 @@ def context_tokens(config: PreTrainedConfig) -> int | None:
     return length - (config.pad_token_id or 0) - 1 if counts_from_padding else length
 
 
-def _check_lengths(model: PreTrainedModel, lengths: Sequence[int]) -> None:
-    limit = context_tokens(model.config)
-    if limit is not None and max(lengths) > limit:
+def check_lengths(model: PreTrainedModel, lengths: Sequence[int]) -> None:
+    """Raise PluginError when a conversation is longer than an encoder has positions for; a decoder reads any."""
+    limit = context_tokens(model.config) if is_encoder(model.config) else None
+    if limit is not None and max(lengths, default=0) > limit:
         raise PluginError(
             f"a conversation has {max(lengths)} tokens, and {type(model).__name__} reads at most {limit};"
             f" leave longer ones out, in training by reward.max_tokens: {limit}"

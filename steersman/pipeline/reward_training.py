@@ -16,7 +16,7 @@ from steersman.engine.sharding import laid_out
 from steersman.errors import ConfigError
 from steersman.modeling.chat import Group
 from steersman.modeling.compiling import compiled_kernels
-from steersman.modeling.encoder import is_encoder
+from steersman.modeling.encoder import check_lengths, is_encoder
 from steersman.modeling.kernels import PLAIN
 from steersman.modeling.layers import layers_of
 from steersman.modeling.loading import load_backbone
@@ -203,6 +203,7 @@ def _space(job: RewardJob) -> FeatureSpace:
 def _checked_backbone(job: RewardJob, groups: Sequence[Group]) -> PreTrainedModel:
     model = placed(job.backbone(torch.float32), default_device())
     check_packing(model, min(groups, key=lambda group: group.num_tokens))
+    check_lengths(model, [group.longest for group in groups])
     return model
 
 

@@ -12,6 +12,7 @@ from steersman.engine.processes import num_processes, of_all, rank
 from steersman.errors import DataError
 from steersman.modeling.activations import activation_key, cache_lower
 from steersman.modeling.chat import Group, group_tokens
+from steersman.modeling.encoder import check_lengths
 from steersman.modeling.layers import check_split
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision, default_device, fast_precision, placed, torch_dtype
@@ -94,6 +95,7 @@ def prepare(
     model = placed(load(torch.float32), torch.device("cpu") if is_split else device)
     shortest = min(groups, key=lambda group: group.num_tokens)
     check_packing(model, shortest)
+    check_lengths(model, [group.longest for group in groups])
     num_lower = num_frozen_layers(model, tune=tune)
     store = FolderArrayStore(cache_folder() / "activations")
     keys: list[str] = []

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -75,8 +76,8 @@ def random_rows(count: int) -> tuple[list[str], list[str]]:
     return prompts, [text(300) for _ in range(count)]
 
 
-def noted(packed: Packed, lengths: list[int]) -> Packed:
-    lengths.append(packed.num_tokens)
+def noted(packed: Packed, ran: list[Packed]) -> Packed:
+    ran.append(packed)
     return packed
 
 
@@ -133,15 +134,18 @@ def test_more_responses_than_fit_in_one_group_are_scored_alike(scorer: RewardSco
 def test_the_longest_rows_run_first_and_no_more_tokens_at_once_than_allowed(
     model: RewardModel, tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ran: list[Packed] = []
+    monkeypatch.setattr(pack_and_score, "pack", lambda groups: noted(pack(groups), ran))
     prompts, responses = random_rows(40)
-    scorer = RewardScorer(model, tokenizer, precision="float32", row_tokens=700)
-    lengths: list[int] = []
-    monkeypatch.setattr(pack_and_score, "pack", lambda groups: noted(pack(groups), lengths))
-    scorer.score(prompts, responses, advance=lambda _: None)
-    longest = max(scorer.lengths(prompts, responses))
-    assert longest <= lengths[0] <= max(lengths) <= 700
-    # 40 conversations of about 250 tokens, two or three at a time
-    assert 10 <= len(lengths) <= 25
+    RewardScorer(model, tokenizer, precision="float32", row_tokens=700).score(
+        prompts, responses, advance=lambda _: None
+    )
+    assert max(packed.num_tokens for packed in ran) <= 700
+    sizes = [[span.ends[-1] - span.start for span in packed.spans] for packed in ran]
+    assert [size for row in sizes for size in row] == sorted((size for row in sizes for size in row), reverse=True)
+    # the next group would not have fitted
+    assert all(sum(row) + following[0] > 700 for row, following in pairwise(sizes))
+    assert max(len(row) for row in sizes) > 1
 
 
 def test_lengths_are_those_of_the_conversations_alone(scorer: RewardScorer) -> None:
