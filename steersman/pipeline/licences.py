@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from steersman.errors import DataError
+from steersman.pipeline.lineages import origin_in
 from steersman.store.ledger import JudgedAncestor, judge
 from steersman.store.lineage import LINEAGE_FILE, Lineage, merge_ancestors, read_lineage
 
 # A file of a checkpoint lies three folders below its run: runs/NAME/STAGE/checkpoint/FILE.
 _MAX_LEVELS_UP = 3
+# Of a model folder, as transformers calls it.
+CONFIG_FILE = "config.json"
 # What the lineage of a whole run calls itself.
 RUN_STAGE = "run"
 
@@ -16,10 +19,12 @@ def run(path: Path) -> dict[str, object]:
     """Return the verdict on a run, a stage, a dataset or model folder, or a file inside one.
 
     A folder is judged by its own lineage and those of its direct sub-folders, a run by its own and those of the stages
-    it names; anything without one by the nearest lineage above it. The result has the keys `commercial_use`,
+    it names, a reward model without one by what its config.json says it was made from; anything else by the nearest
+    lineage above it. The result has the keys `commercial_use`,
     `reasons`, `ancestors` and `simulated`. Raises DataError when there is no lineage, or one is damaged.
     """
-    lineages = [_read_checked(folder) for folder in lineage_folders(path)]
+    origin = None if _has_lineage(path) else origin_in(path / CONFIG_FILE)
+    lineages = [origin] if origin else [_read_checked(folder) for folder in lineage_folders(path)]
     verdict = judge(merge_ancestors([lineage.ancestors for lineage in lineages]))
     return {
         "commercial_use": verdict.commercial_use,

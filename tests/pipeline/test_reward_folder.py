@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from steersman.backends.reward_scorer import RewardScorer
 from steersman.errors import ConfigError, PluginError
 from steersman.modeling.loading import load_tokenizer
 from steersman.modeling.tuning import truncated
+from steersman.pipeline import licences
 from steersman.pipeline.lineages import Inheritance, origin_in
 from steersman.pipeline.models import open_model
 from steersman.pipeline.reward_folder import HEAD_FILE, load_reward_model, save_reward_model
@@ -227,6 +229,11 @@ def test_a_copied_folder_still_tells_what_it_was_made_from(tiny_model_folder: Pa
     assert origin_in(tmp_path / "elsewhere" / "config.json") == origin
     opened = open_model(str(tmp_path / "elsewhere"), role="reward model")
     assert (opened.ancestors, opened.is_simulated, opened.licence) == (origin.ancestors, True, "CC-BY-4.0")
+    said = licences.run(tmp_path / "elsewhere")
+    assert (said["simulated"], [row["work"] for row in cast("list[dict[str, object]]", said["ancestors"])]) == (
+        True,
+        ["some data"],
+    )
 
 
 @pytest.mark.parametrize("damage", ["kind", "head", "spec"])
