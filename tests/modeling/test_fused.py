@@ -96,7 +96,9 @@ def test_states_and_gradients_are_those_of_transformers(kind: str, checkpoints: 
 @pytest.mark.parametrize("kind", MODELS)
 def test_gradients_of_states_at_a_few_places_are_those_of_the_whole_row(kind: str) -> None:
     model, places = made(kind), torch.tensor([4, 2, 10])
-    expected = gradients(model, all_states(model, PACKED)[places])
+    # in float64: terms of a key's bias nearly cancel, so that two float32 passes differ by more than each errs
+    exact = made(kind).double()
+    expected = {name: each.float() for name, each in gradients(exact, all_states(exact, PACKED)[places]).items()}
     with packed_attention(model):
         assert takes_places(layers_of(model)[-1])
         assert_same(gradients(model, all_states(model, PACKED, places=places)), expected, tolerance=1e-5)
