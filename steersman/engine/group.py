@@ -43,7 +43,11 @@ def joined() -> Iterator[None]:
     if not is_member():
         yield
         return
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    with _ending_with_launcher():
+        yield from _joined()
+
+
+def _joined() -> Iterator[None]:
     _choose_device()
     store, rank, size = next(iter(rendezvous("env://", timeout=_PATIENCE)))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -102,8 +106,21 @@ def _leave() -> None:
     os._exit(EXIT_OUR_FAULT)
 
 
-def _end_with_parent(parent: int) -> None:
-    """End this process when its launcher is gone, however that ended."""
-    while os.getppid() == parent:
-        time.sleep(_WATCH_SECONDS)
-    os._exit(EXIT_OUR_FAULT)
+@contextmanager
+def _ending_with_launcher() -> Iterator[None]:
+    """End this process when its launcher is gone, however that ended, as long as the block lasts."""
+    is_over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(os.getppid(),), kwargs={"is_over": is_over}, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        # a thread that is still there when the interpreter is taken down can abort the process
+        is_over.set()
+        watch.join()
+
+
+def _watch(parent: int, *, is_over: threading.Event) -> None:
+    while not is_over.wait(_WATCH_SECONDS):
+        if os.getppid() != parent:
+            os._exit(EXIT_OUR_FAULT)
