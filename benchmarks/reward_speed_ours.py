@@ -9,7 +9,8 @@ from reward_speed_watch import Watch
 from steersman.config.engine import EngineSettings
 from steersman.config.sections import OptimiserSettings
 from steersman.engine.batching import batches
-from steersman.engine.fit import Objective, Reports, Schedule, fit
+from steersman.engine.fit import fit
+from steersman.engine.objective import Objective, Reports, Schedule
 from steersman.errors import RunError
 from steersman.modeling.chat import Group, ResponseTokens
 from steersman.modeling.compiling import compiled_kernels

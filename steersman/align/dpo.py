@@ -12,7 +12,8 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from steersman.align.losses import dpo_loss, log_ratio_margin
-from steersman.engine.fit import FitResult, Objective, Reports, Schedule, fit
+from steersman.engine.fit import FitResult, fit
+from steersman.engine.objective import Objective, Reports, Schedule
 from steersman.engine.processes import shared_out
 from steersman.modeling.evaluating import evaluating
 from steersman.modeling.logprobs import response_logprobs

@@ -12,18 +12,13 @@ from torch import nn
 
 from steersman.engine.batching import batches, num_steps, num_tokens
 from steersman.engine.checkpoint import keep_checkpoint, restored
-from steersman.engine.objective import SILENT
-from steersman.engine.objective import Objective as Objective
-from steersman.engine.objective import Reports as Reports
-from steersman.engine.objective import Schedule as Schedule
+from steersman.engine.objective import SILENT, Objective, Reports, Schedule
 from steersman.engine.processes import is_first, of_first, spread_from_first
 from steersman.engine.rates import rate_share
 from steersman.engine.recomputing import recomputing
 from steersman.engine.sharding import is_split
 from steersman.engine.standing import Standing
-from steersman.engine.step import make_optimiser as make_optimiser
-from steersman.engine.step import parameters_of
-from steersman.engine.step import take_step as take_step
+from steersman.engine.step import make_optimiser, parameters_of, take_step
 from steersman.errors import RunError
 from steersman.protocols import note
 

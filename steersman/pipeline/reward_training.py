@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from steersman.config.reward import RewardSettings
-from steersman.engine.fit import FitResult, Reports, Schedule
+from steersman.engine.fit import FitResult
+from steersman.engine.objective import Reports, Schedule
 from steersman.engine.processes import is_first, num_processes, of_all, rank
 from steersman.engine.sharding import laid_out
 from steersman.errors import ConfigError

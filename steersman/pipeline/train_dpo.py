@@ -8,7 +8,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from steersman.align.dpo import Policy, PreferencePairs, train
 from steersman.config.run import TrainDpoSettings
-from steersman.engine.fit import FitResult, Reports, Schedule
+from steersman.engine.fit import FitResult
+from steersman.engine.objective import Reports, Schedule
 from steersman.engine.processes import is_first
 from steersman.engine.sharding import laid_out
 from steersman.errors import DataError

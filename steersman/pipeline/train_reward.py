@@ -6,7 +6,7 @@ from pathlib import Path
 
 from steersman.config.reward import RewardSettings
 from steersman.config.run import TrainRewardSettings
-from steersman.engine.fit import Reports
+from steersman.engine.objective import Reports
 from steersman.engine.processes import is_first
 from steersman.errors import DataError
 from steersman.modeling.loading import load_tokenizer

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from steersman.engine.batching import micro_batches
-from steersman.engine.fit import FitResult, Objective, Reports, Schedule, fit
+from steersman.engine.fit import FitResult, fit
+from steersman.engine.objective import Objective, Reports, Schedule
 from steersman.engine.processes import of_first, shared_out
 from steersman.engine.sharding import assign
 from steersman.modeling.evaluating import evaluating

@@ -10,7 +10,8 @@ from transformers import PreTrainedModel
 from steersman.align.dpo import Policy, PreferencePairs, reference_logprobs, train
 from steersman.config.engine import EngineSettings
 from steersman.config.sections import OptimiserSettings, TuneSettings
-from steersman.engine.fit import FitResult, Reports, Schedule
+from steersman.engine.fit import FitResult
+from steersman.engine.objective import Reports, Schedule
 from steersman.modeling.activations import activation_key, cache_lower
 from steersman.modeling.chat import Group, group_tokens
 from steersman.modeling.layers import all_states

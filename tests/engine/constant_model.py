@@ -7,7 +7,8 @@ from torch import nn
 
 from steersman.config.engine import EngineSettings
 from steersman.config.sections import OptimiserSettings
-from steersman.engine.fit import FitResult, Objective, Reports, Schedule, fit
+from steersman.engine.fit import FitResult, fit
+from steersman.engine.objective import Objective, Reports, Schedule
 
 # groups with one, two and three labels: a mean over groups is not a mean over labels
 LABELS = [[1.0], [2.0, 4.0], [3.0, 3.0, 9.0]]

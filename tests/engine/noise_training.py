@@ -7,7 +7,8 @@ import torch
 from constant_model import Recorder, run, schedule
 from torch import nn
 
-from steersman.engine.fit import FitResult, Objective, Schedule
+from steersman.engine.fit import FitResult
+from steersman.engine.objective import Objective, Schedule
 from steersman.engine.processes import shared_out
 
 NUM_GROUPS = 11

@@ -12,8 +12,8 @@ import torch
 from noise_training import Network, noise_schedule, objective_of, trained
 
 from steersman.config.engine import Strategy
-from steersman.engine.fit import Objective
 from steersman.engine.group import joined
+from steersman.engine.objective import Objective
 from steersman.engine.processes import is_first
 from steersman.engine.sharding import laid_out
 

@@ -23,8 +23,8 @@ from steersman.config.sections import OptimiserSettings, TuneSettings
 from steersman.engine.batching import num_steps
 from steersman.engine.duration import TokenCounts, duration, exchanged_bytes, forward_operations, training_operations
 from steersman.engine.estimate import TrainingPlan, activation_bytes, layer_activation_bytes, memory, parameters
-from steersman.engine.fit import make_optimiser
 from steersman.engine.model_shape import ModelShape
+from steersman.engine.step import make_optimiser
 from steersman.errors import PluginError
 from steersman.modeling.chat import Group, ResponseTokens
 from steersman.modeling.loading import load_backbone, load_policy

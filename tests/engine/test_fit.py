@@ -8,7 +8,8 @@ from constant_model import LABELS, Constant, Recorder, counts_of, optimiser_sett
 from torch import nn
 from torch.testing import assert_close
 
-from steersman.engine.fit import Objective, make_optimiser
+from steersman.engine.objective import Objective
+from steersman.engine.step import make_optimiser
 from steersman.errors import RunError
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 from constant_model import LABELS, Constant, schedule, squared_errors
 
-from steersman.engine.fit import Reports, fit
+from steersman.engine.fit import fit
+from steersman.engine.objective import Reports
 
 
 class Bar:

@@ -10,7 +10,8 @@ import torch
 from constant_model import Recorder, run
 from noise_training import Network, noise_schedule, objective_of, trained
 
-from steersman.engine.fit import FitResult, Objective, Schedule
+from steersman.engine.fit import FitResult
+from steersman.engine.objective import Objective, Schedule
 from steersman.errors import RunError
 
 Rows = list[list[int]]

@@ -6,7 +6,8 @@ from torch import nn
 
 from steersman.config.engine import EngineSettings
 from steersman.config.sections import OptimiserSettings
-from steersman.engine.fit import Objective, Schedule, make_optimiser, take_step
+from steersman.engine.objective import Objective, Schedule
+from steersman.engine.step import make_optimiser, take_step
 
 # none of these, nor a third of their sum, is a number of bfloat16, which has 8 significant bits
 FACTORS = torch.tensor([1.001, 2.003, 4.007])

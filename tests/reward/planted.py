@@ -10,7 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from steersman.config.engine import EngineSettings
 from steersman.config.reward import ObjectiveSettings
 from steersman.config.sections import OptimiserSettings
-from steersman.engine.fit import FitResult, Reports, Schedule
+from steersman.engine.fit import FitResult
+from steersman.engine.objective import Reports, Schedule
 from steersman.modeling.chat import group_tokens
 from steersman.modeling.loading import load_backbone
 from steersman.modeling.packed_attention import packed_attention

@@ -19,7 +19,8 @@ from trl_loop import trl_training
 from steersman.config.engine import EngineSettings
 from steersman.config.sections import OptimiserSettings
 from steersman.engine.batching import batches
-from steersman.engine.fit import Objective, Reports, Schedule, fit
+from steersman.engine.fit import fit
+from steersman.engine.objective import Objective, Reports, Schedule
 from steersman.modeling.chat import Group, group_tokens
 from steersman.modeling.loading import load_classifier, load_tokenizer
 from steersman.modeling.packed_attention import packed_attention
