@@ -1,7 +1,8 @@
-"""Scores of what a reward model must beat, on the same folds: the longer response, TF-IDF and MiniLM under ridge."""
+"""What a reward model must beat, on the same splits: the longer response, TF-IDF and MiniLM under ridge."""
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from evidence_data import Numbers, Pairs
-from evidence_folds import FOLDS, Indices, folds, rows_of
+from evidence_folds import Indices, rows_of
 
 from steersman.evaluate.baselines import tfidf_ridge_scores, vector_ridge_scores
 from steersman.pipeline.baselines import embedded_rows
@@ -19,18 +20,22 @@ from steersman.store.arrays import write_array
 LONGER = "longer response wins"
 TFIDF = "ridge on TF-IDF"
 MINILM = "ridge on MiniLM embeddings"
+BASELINES = (LONGER, TFIDF, MINILM)
 
 
-def baseline_scores(pairs: Pairs, *, attribute: str, seed: int, out: Path) -> dict[str, Numbers]:
-    """Return held-out scores of every response by each baseline, (2P,); computed once and then read from `out`."""
-    identity = [list(pairs.prompts), [list(each) for each in pairs.responses], attribute, seed]
-    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    path = out / "baselines" / f"{digest}.npy"
-    if not path.exists():
-        rows, vectors = _rows(pairs), minilm_vectors(pairs, out=out)
-        write_array(path, _held_out(rows, vectors, pairs.units, attribute=attribute, seed=seed))
-    tfidf, minilm = np.load(path)
-    return {LONGER: pairs.characters, TFIDF: tfidf, MINILM: minilm}
+def fitted_baselines(
+    pairs: Pairs, training: Indices, held_out: Indices, *, attributes: Sequence[str], out: Path
+) -> dict[str, Numbers]:
+    """Return the held-out scores of each baseline, (2 x held-out, attributes)."""
+    rows, vectors = _rows(pairs), minilm_vectors(pairs, out=out)
+    fitted, judged = rows_of(training), rows_of(held_out)
+    given, asked = rows[fitted], rows[judged]
+    tfidf = [tfidf_ridge_scores(given, asked, attribute=name).scores for name in attributes]
+    minilm = [
+        vector_ridge_scores(given, vectors[fitted], vectors[judged], attribute=name).scores for name in attributes
+    ]
+    longer = np.repeat(pairs.characters[judged][:, None], len(attributes), axis=1)
+    return {LONGER: longer, TFIDF: np.stack(tfidf, axis=1), MINILM: np.stack(minilm, axis=1)}
 
 
 def minilm_vectors(pairs: Pairs, *, out: Path) -> npt.NDArray[np.float32]:
@@ -55,15 +60,3 @@ def _rows(pairs: Pairs) -> pl.DataFrame:
             **{name: labels[:, index] for index, name in enumerate(ATTRIBUTES)},
         }
     )
-
-
-def _held_out(
-    rows: pl.DataFrame, vectors: npt.NDArray[np.float32], units: Indices, *, attribute: str, seed: int
-) -> Numbers:
-    scores = np.full((2, rows.height), np.nan)
-    for training, held_out in folds(units, count=FOLDS, seed=[seed]):
-        fitted, judged = rows_of(training), rows_of(held_out)
-        given = rows[fitted]
-        scores[0, judged] = tfidf_ridge_scores(given, rows[judged], attribute=attribute).scores
-        scores[1, judged] = vector_ridge_scores(given, vectors[fitted], vectors[judged], attribute=attribute).scores
-    return scores

@@ -43,6 +43,11 @@ class Features:
     values: npt.NDArray[np.float16]
     num_tokens: int
 
+    @property
+    def num_layers(self) -> int:
+        """Layers of the model."""
+        return int(self.values.shape[1]) - 1
+
     def at(self, *, layers: int, pooling: Pooling) -> npt.NDArray[np.float32]:
         """Return the features after so many layers, read in that way, (2P, D)."""
         return self.values[:, layers, POOLINGS.index(pooling)].astype(np.float32)

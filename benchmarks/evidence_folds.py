@@ -1,21 +1,22 @@
-"""Cross-validation by prompt for heads on frozen features: what is chosen is chosen inside the training folds."""
+"""Splits by prompt, and the states that may be read of a frozen model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 from evidence_data import Numbers, Pairs
-from evidence_features import Features
+from evidence_features import POOLINGS
 
 from steersman.reward.spec import Pooling
 
 FOLDS = 5
-INNER_FOLDS = 4
+# of the mean squared gap
+SCREEN_PENALTIES = (10.0, 1.0, 0.1)
+_LAYER_STEP = 4
 
 Indices = npt.NDArray[np.int64]
-# (features of the training responses, their labels or gaps, penalty) -> scores of other features, (2P,)
-Fitted = Callable[[npt.NDArray[np.float32]], Numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,10 @@ class Reading:
     pooling: Pooling
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What is chosen before a head is judged: the reading and the strength of the penalty."""
-
-    reading: Reading
-    penalty: float
-
-
-# (features (2P, D), pairs by number, penalty) -> a scorer of features
-Fit = Callable[[npt.NDArray[np.float32], Indices, float], Fitted]
+def readings(num_layers: int) -> tuple[Reading, ...]:
+    """Return the readings that are compared: every fourth layer, the last one among them, in each way."""
+    layers = range(num_layers % _LAYER_STEP or _LAYER_STEP, num_layers + 1, _LAYER_STEP)
+    return tuple(Reading(*each) for each in product(layers, POOLINGS))
 
 
 def folds(units: Indices, *, count: int, seed: Sequence[int]) -> Iterator[tuple[Indices, Indices]]:
@@ -45,6 +40,19 @@ def folds(units: Indices, *, count: int, seed: Sequence[int]) -> Iterator[tuple[
     for fold in range(count):
         is_held_out = place[number] == fold
         yield np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+
+def split_at(pairs: Pairs, *, count: int, seed: Sequence[int]) -> tuple[Indices, Indices]:
+    """Return `count` untied pairs to train on, and the untied pairs of all other prompts, by number.
+
+    Of the prompt at which `count` is reached, pairs may be in neither part.
+    """
+    untied = np.flatnonzero(pairs.strengths != 0)
+    units = pairs.units[untied]
+    order = np.random.default_rng(list(seed)).permutation(units.max() + 1)
+    in_order = untied[np.argsort(order[units], kind="stable")]
+    training = in_order[:count]
+    return training, untied[~np.isin(units, pairs.units[training])]
 
 
 def rows_of(pairs: Indices) -> Indices:
@@ -58,51 +66,22 @@ def right(scores: Numbers, strengths: Numbers) -> Numbers:
     return np.where(strengths == 0, np.nan, (np.sign(gaps) * np.sign(strengths) > 0).astype(np.float64))
 
 
-@dataclass(frozen=True, slots=True)
-class CrossValidated:
-    """Scores of every pair by a head that has not seen its prompt, (2P,), and what was chosen in each fold."""
+def screened(pairs: Pairs, states: npt.NDArray[np.float32], *, seeds: Sequence[int]) -> Numbers:
+    """Return held-out accuracies, (seeds, penalties), of a quick ridge from gaps of `states`, (2P, D), to preferences.
 
-    scores: Numbers
-    choices: tuple[Choice, ...]
-
-
-def cross_validate(
-    pairs: Pairs, features: Features, *, fit: Fit, choices: Sequence[Choice], seed: int
-) -> CrossValidated:
-    """Return held-out scores of every pair; each fold's choice is made by cross-validation inside its training part."""
-    scores = np.full(2 * len(pairs), np.nan)
-    chosen = []
-    for fold, (training, held_out) in enumerate(folds(pairs.units, count=FOLDS, seed=[seed])):
-        choice = _best(pairs, features, training, fit=fit, choices=choices, seed=[seed, fold])
-        values = features.at(layers=choice.reading.layers, pooling=choice.reading.pooling)
-        fitted = fit(values[rows_of(training)], training, choice.penalty)
-        scores[rows_of(held_out)] = fitted(values[rows_of(held_out)])
-        chosen.append(choice)
-    return CrossValidated(scores, tuple(chosen))
-
-
-def _best(
-    pairs: Pairs,
-    features: Features,
-    training: Indices,
-    *,
-    fit: Fit,
-    choices: Sequence[Choice],
-    seed: Sequence[int],
-) -> Choice:
-    if len(choices) == 1:
-        return choices[0]
-    accuracies = np.array([0.0] * len(choices))
-    splits = list(folds(pairs.units[training], count=INNER_FOLDS, seed=seed))
-    values: npt.NDArray[np.float32] = np.empty(0, dtype=np.float32)
-    before: Reading | None = None
-    for index, choice in enumerate(choices):
-        if choice.reading != before:
-            before = choice.reading
-            values = features.at(layers=before.layers, pooling=before.pooling)[rows_of(training)]
-        found = np.full(len(training), np.nan)
-        for inner, left_out in splits:
-            fitted = fit(values[rows_of(inner)], training[inner], choice.penalty)
-            found[left_out] = right(fitted(values[rows_of(left_out)]), pairs.strengths[training[left_out]])
-        accuracies[index] = np.nanmean(found)
-    return choices[int(accuracies.argmax())]
+    The penalties are strong, middling and weak; ties are left out.
+    """
+    compared = np.flatnonzero(pairs.strengths != 0)
+    signs = np.sign(pairs.strengths[compared])
+    gaps = (states[2 * compared] - states[2 * compared + 1]).astype(np.float64)
+    hits = np.zeros((len(seeds), len(SCREEN_PENALTIES)))
+    for number, seed in enumerate(seeds):
+        for training, held_out in folds(pairs.units[compared], count=FOLDS, seed=[seed]):
+            scale = np.sqrt((gaps[training] ** 2).mean(axis=0))
+            fitted, judged = gaps[training] / scale, gaps[held_out] / scale
+            kernel = fitted @ fitted.T
+            size = kernel.trace() / len(kernel)
+            for index, penalty in enumerate(SCREEN_PENALTIES):
+                duals = np.linalg.solve(kernel + penalty * size * np.eye(len(kernel)), signs[training])
+                hits[number, index] += (judged @ (fitted.T @ duals) * signs[held_out] > 0).sum()
+    return hits / len(compared)
