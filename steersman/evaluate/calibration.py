@@ -73,6 +73,20 @@ def probability_calibration(
     return ProbabilityCalibration(error, float(((observed - predicted) ** 2).mean()), found)
 
 
+def error_when_calibrated(
+    probabilities: npt.ArrayLike, *, rng: np.random.Generator, rounds: int, bins: int = NUM_BINS
+) -> float:
+    """Return the expected calibration error that true `probabilities`, (rows,), show on average on so few outcomes.
+
+    Outcomes are drawn by the very probabilities, `rounds` times: what is above this figure is not due to chance alone
+    (Broecker and Smith 2007). Raises as `probability_calibration`.
+    """
+    said = np.asarray(probabilities, dtype=np.float64)
+    drawn = ((rng.random(said.shape) < said).astype(np.float64) for _ in range(rounds))
+    errors = [probability_calibration(outcomes, said, bins=bins).expected_error for outcomes in drawn]
+    return float(np.mean(errors))
+
+
 def level_calibration(
     labels: npt.ArrayLike, probabilities: npt.NDArray[np.float64], *, bins: int = NUM_BINS
 ) -> ProbabilityCalibration:

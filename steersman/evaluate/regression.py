@@ -51,6 +51,23 @@ def regression_fit(
     )
 
 
+def error_gain(
+    labels: npt.ArrayLike,
+    predictions: npt.ArrayLike,
+    *,
+    constant: float,
+    rng: np.random.Generator,
+    rounds: int,
+) -> Interval:
+    """Return the squared error of predicting `constant` less that of `predictions`, both (pairs, 2), over pairs.
+
+    An interval around zero tells of a model that cannot be told from the constant.
+    """
+    given, predicted = np.asarray(labels, dtype=np.float64).ravel(), np.asarray(predictions, dtype=np.float64).ravel()
+    gains = _pair_errors(given, np.full_like(given, constant)) - _pair_errors(given, predicted)
+    return bootstrap_mean(gains, rng=rng, rounds=rounds)
+
+
 def spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float | None:
     """Return Spearman's rank correlation of two vectors, ties at their mean rank; None where one is constant."""
     first_ranks, second_ranks = _centred_ranks(first), _centred_ranks(second)

@@ -19,8 +19,6 @@ from steersman.report.data import (
     LoopCounts,
     Missing,
     Provenance,
-    ReportData,
-    RunReport,
     StageTime,
     Training,
 )
@@ -35,6 +33,9 @@ from steersman.report.parsing import (
     parse_times,
     parse_training,
 )
+from steersman.report.reward_data import RewardFigures
+from steersman.report.reward_parsing import parse_reward
+from steersman.report.run_data import ReportData, RunReport
 from steersman.store.files import read_json, read_lines, read_rows, write_text
 from steersman.store.lineage import LINEAGE_FILE, Lineage, read_lineage
 from steersman.store.runs import CONFIG_FILE, DONE_FILE, METRICS_FILE, REPORT_FILE, SAMPLES_FILE
@@ -43,6 +44,7 @@ from steersman.store.runs import CONFIG_FILE, DONE_FILE, METRICS_FILE, REPORT_FI
 Stages = Mapping[str, Path]
 
 RESULT_FILE = "result.json"
+_VERBS = {licences.RUN_STAGE: "run", "reward": "train reward", "align": "train dpo"}
 _WORDS = {
     "clean": "Cleaning",
     "reward": "The reward model",
@@ -89,7 +91,7 @@ def gather(folder: Path) -> RunReport:
     lineage = read_lineage(folder)
     verdict = licences.run(folder)
     judged = parse_licences(verdict)
-    stages = {each.name: each for each in licences.stage_folders(folder)}
+    stages = _stages(folder, lineage)
     align, evaluation = _align(stages), _evaluation(stages)
     statistics = _statistics(stages)
     return RunReport(
@@ -102,6 +104,7 @@ def gather(folder: Path) -> RunReport:
         statistics=statistics,
         agreement=_agreement(stages),
         reward=_reward(stages),
+        judged=_judged(stages),
         align=align,
         evaluation=evaluation,
         licences=judged,
@@ -111,8 +114,17 @@ def gather(folder: Path) -> RunReport:
     )
 
 
+def _stages(folder: Path, lineage: Lineage) -> dict[str, Path]:
+    """Return the stages of a run; the folder of a single stage, as `train reward` makes, is that stage."""
+    if lineage.stage in STAGES:
+        return {lineage.stage: folder}
+    return {each.name: each for each in licences.stage_folders(folder)}
+
+
 def _times(folder: Path, lineage: Lineage) -> tuple[StageTime, ...]:
     """Return the times in the log of the run's own stages; a reused one shows what its lineage says making it took."""
+    if lineage.stage in STAGES:
+        return (StageTime(lineage.stage, lineage.seconds, None, reused=False),)
     is_run = lineage.stage == licences.RUN_STAGE
     return tuple(
         replace(time, seconds=read_lineage(folder / time.stage).seconds)
@@ -142,6 +154,10 @@ def _agreement(stages: Stages) -> Agreement | Missing:
 
 def _reward(stages: Stages) -> Training | Missing:
     return _missing(stages, "reward") or _training(stages["reward"], prefix="reward")
+
+
+def _judged(stages: Stages) -> RewardFigures | Missing:
+    return _missing(stages, "reward") or parse_reward(_read_optional(stages["reward"] / RESULT_FILE))
 
 
 def _align(stages: Stages) -> Training | Missing:
@@ -195,8 +211,9 @@ def _count_rows(stages: Stages, stage: str) -> int | None:
 def _provenance(folder: Path, lineage: Lineage) -> Provenance:
     config = folder / CONFIG_FILE
     text = "\n".join(read_lines(config)) if config.is_file() else None
+    verb = _VERBS.get(lineage.stage)
     return Provenance(
-        command=f"steersman run {CONFIG_FILE} --out {folder.resolve().name}-again" if text else None,
+        command=f"steersman {verb} {CONFIG_FILE} --out {folder.resolve().name}-again" if text and verb else None,
         seed=lineage.seed,
         commit=lineage.commit,
         versions=tuple(lineage.versions.items()),

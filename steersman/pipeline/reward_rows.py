@@ -58,6 +58,11 @@ class RewardRows:
         """How many of the kept pairs nobody could compare."""
         return int(np.isnan(self.held.strengths).sum())
 
+    @property
+    def num_untied(self) -> int:
+        """In how many of the kept pairs one response is preferred."""
+        return len(self.rated) - self.num_ties - self.num_uncompared
+
     def missing_labels(self, attributes: Sequence[str]) -> dict[str, int]:
         """Return how many of the kept responses lack each label, for those that lack any."""
         counts = np.isnan(self.held.labels).sum(axis=(0, 1)).tolist()

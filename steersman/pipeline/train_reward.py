@@ -191,6 +191,8 @@ def _of_training(trained: Trained, *, reward: RewardSettings) -> dict[str, objec
         "head_start": None if reward.tune.mode == "frozen" else start,
         "probe_penalties": None if probe is None else dict(probe.penalties),
         "ranked_by": reward.ranking_output,
+        "objectives": {each.name: each.weight for each in reward.objectives},
+        "tune_mode": reward.tune.mode,
     }
 
 
@@ -206,4 +208,9 @@ def _of_data(training: RewardRows, validation: RewardRows) -> dict[str, object]:
         "not_compared": sum(part.num_uncompared for part in parts),
         "dropped_long": sum(part.tokens.num_too_long for part in parts),
         "other_splits": sum(part.data.other_splits for part in parts),
+        "preferences": {"train": _preferences(training), "validation": _preferences(validation)},
     }
+
+
+def _preferences(rows: RewardRows) -> dict[str, int]:
+    return {"untied": rows.num_untied, "tied": rows.num_ties, "not_compared": rows.num_uncompared}

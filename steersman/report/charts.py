@@ -92,10 +92,11 @@ def _agreement_row(axes: Axes, figure: AgreementFigure, *, row: float) -> None:
     if figure.random_raters is not None:
         axes.plot([figure.random_raters], [row], marker="|", markersize=11, markeredgewidth=2.5, color=SECOND)
     if figure.kappa is not None:
-        _point(axes, figure.kappa, row=row, colour=colour, marker=marker)
+        draw_estimate(axes, figure.kappa, row=row, colour=colour, marker=marker)
 
 
-def _point(axes: Axes, estimate: Estimate, *, row: float, colour: str, marker: str = "o") -> None:
+def draw_estimate(axes: Axes, estimate: Estimate, *, row: float, colour: str, marker: str = "o") -> None:
+    """Draw an estimate in a row of its own, with its interval where there is one."""
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low, estimate.high], [row, row], color=colour, linewidth=2, solid_capstyle="round")
     axes.plot([estimate.value], [row], marker=marker, markersize=7, color=colour, linestyle="none")
@@ -171,7 +172,7 @@ def estimates_chart(rows: Sequence[tuple[str, Estimate]], *, name: str, what: st
         figure, axes = new_figure(_WIDTH, 34 * len(rows) + 62)
         axes.axvline(chance, color=SECOND, linestyle=(0, (5, 3)), linewidth=1.6)
         for row, (_, estimate) in enumerate(rows):
-            _point(axes, estimate, row=row, colour=ACCENT)
+            draw_estimate(axes, estimate, row=row, colour=ACCENT)
         axes.set_yticks(range(len(rows)), [label for label, _ in rows], color=INK)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -191,7 +192,7 @@ def rewards_chart(evaluation: Evaluation, *, name: str) -> Markup | None:
     with drawing():
         figure, axes = new_figure(_WIDTH, 150)
         for row, (_, estimate, colour) in enumerate(known):
-            _point(axes, estimate, row=row, colour=colour)
+            draw_estimate(axes, estimate, row=row, colour=colour)
             axes.text(estimate.value, row - 0.2, f"{estimate.value:.2f}", ha="center", va="bottom")
         axes.set_yticks(range(len(known)), [label for label, _, _ in known], color=INK)
         axes.set_ylim(len(known) - 0.6, -0.7)

@@ -1,7 +1,7 @@
 """What the report page shows, as frozen records. None means that the run did not record it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 CommercialUse = Literal["clear", "unclear", "forbidden"]
@@ -192,32 +192,6 @@ class Provenance:
     config: str | None
     config_sha256: str | None
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """Everything the page says about one run. `created_at` is the time in the run's lineage."""
-
-    name: str
-    created_at: str | None
-    simulated: bool
-    counts: LoopCounts
-    statistics: DatasetStatistics | Missing
-    agreement: Agreement | Missing
-    reward: Training | Missing
-    align: Training | Missing
-    evaluation: Evaluation | Missing
-    licences: Licences
-    times: tuple[StageTime, ...]
-    provenance: Provenance
-    stages: frozenset[str] = field(default=frozenset(STAGES))
-
-
-@dataclass(frozen=True, slots=True)
-class ReportData:
-    """The page: one run or several, in the order they are shown."""
-
-    runs: tuple[RunReport, ...]
 
 
 def spread_samples(samples: Sequence[Sample], *, count: int = NUM_SAMPLES) -> list[Sample]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from steersman.report.data import STAGES, LoopCounts, RunReport
+from steersman.report.data import STAGES, LoopCounts
+from steersman.report.run_data import RunReport
 
 _TITLES = {
     "prompts": "Prompts",

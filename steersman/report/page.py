@@ -8,11 +8,20 @@ from markupsafe import Markup
 
 from steersman import __version__
 from steersman.records import text_to_messages
-from steersman.report import charts, wording
-from steersman.report.data import Missing, ReportData, RunReport, Training, spread_samples
+from steersman.report import charts, reward_charts, reward_wording, wording
+from steersman.report.data import Missing, Training, spread_samples
 from steersman.report.loop import tall_loop, wide_loop
+from steersman.report.reward_data import MIN_BIN, RewardFigures
+from steersman.report.run_data import ReportData, RunReport
 
 _FILTERS = (
+    reward_wording.calibration_words,
+    reward_wording.missing_turns,
+    reward_wording.reliability_words,
+    reward_wording.reward_intro,
+    reward_wording.start_words,
+    reward_wording.tie_words,
+    reward_wording.weights_words,
     wording.change_tone,
     wording.counted,
     wording.duration,
@@ -34,6 +43,20 @@ _TEMPLATE = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
+class RewardCharts:
+    """The pictures of a reward model; None where there was nothing to draw. `reliability` is by output."""
+
+    loss: Markup | None
+    accuracy: Markup | None
+    turns: Markup | None
+    reliability: dict[str, Markup]
+    errors: Markup | None
+    loss_by_pairs: Markup | None
+    accuracy_by_pairs: Markup | None
+    weights: Markup | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunCharts:
     """The pictures of one run; None where there was nothing to draw."""
 
@@ -41,8 +64,7 @@ class RunCharts:
     tall_loop: Markup
     histograms: dict[str, Markup | None]
     agreement: Markup | None
-    reward_loss: Markup | None
-    accuracy: Markup | None
+    reward: RewardCharts | None
     align_loss: Markup | None
     align_accuracy: Markup | None
     rewards: Markup | None
@@ -74,6 +96,7 @@ def _environment() -> Environment:
     environment.filters.update({each.__name__: each for each in _FILTERS})
     environment.tests["missing"] = lambda value: isinstance(value, Missing)
     environment.globals.update(
+        min_bin=MIN_BIN,
         spread_samples=spread_samples,
         text_to_messages=text_to_messages,
         reward_sentence=wording.reward_sentence,
@@ -83,7 +106,10 @@ def _environment() -> Environment:
 
 
 def _draw(run: RunReport, *, prefix: str) -> RunCharts:
-    reward = None if isinstance(run.reward, Missing) else run.reward
+    if isinstance(run.reward, Missing) or isinstance(run.judged, Missing):
+        reward = None
+    else:
+        reward = _draw_reward(run.reward, run.judged, prefix=f"{prefix}-reward")
     align = None if isinstance(run.align, Missing) else run.align
     evaluation = None if isinstance(run.evaluation, Missing) else run.evaluation
     notes = {time.stage: "reused" if time.reused else wording.duration(time.seconds) for time in run.times}
@@ -95,12 +121,7 @@ def _draw(run: RunReport, *, prefix: str) -> RunCharts:
         agreement=None
         if isinstance(run.agreement, Missing)
         else charts.agreement_chart(run.agreement.figures, name=f"{prefix}-agreement"),
-        reward_loss=charts.loss_chart(reward, name=f"{prefix}-reward", line=_constant(reward)) if reward else None,
-        accuracy=charts.estimates_chart(
-            reward.accuracy, name=f"{prefix}-accuracy", what="pairwise accuracy on validation pairs", chance=0.5
-        )
-        if reward
-        else None,
+        reward=reward,
         align_loss=charts.loss_chart(align, name=f"{prefix}-align", line=("before training", math.log(2)))
         if align
         else None,
@@ -113,5 +134,22 @@ def _draw(run: RunReport, *, prefix: str) -> RunCharts:
     )
 
 
-def _constant(reward: Training) -> tuple[str, float] | None:
-    return None if reward.constant_predictor_mse is None else ("constant predictor", reward.constant_predictor_mse)
+def _draw_reward(training: Training, figures: RewardFigures, *, prefix: str) -> RewardCharts:
+    constant = training.constant_predictor_mse if figures.loss_is_squared_error else None
+    line = None if constant is None else ("constant predictor", constant)
+    return RewardCharts(
+        # a solver makes no steps to draw
+        loss=None if figures.is_frozen else charts.loss_chart(training, name=f"{prefix}-loss", line=line),
+        accuracy=charts.estimates_chart(
+            reward_charts.overall(figures.ranked), name=f"{prefix}-accuracy", what="pairs ordered right", chance=0.5
+        ),
+        turns=reward_charts.turns_chart(figures.ranked, name=f"{prefix}-turns"),
+        reliability={
+            each.output: reward_charts.reliability_chart(each, name=f"{prefix}-reliability-{number}")
+            for number, each in enumerate(figures.reliability)
+        },
+        errors=reward_charts.errors_chart(figures.label_errors, name=f"{prefix}-errors"),
+        loss_by_pairs=reward_charts.loss_by_pairs(figures.trained_on, name=f"{prefix}-pairs-loss", line=constant),
+        accuracy_by_pairs=reward_charts.accuracy_by_pairs(figures.trained_on, name=f"{prefix}-pairs-accuracy"),
+        weights=reward_charts.weights_chart(figures.weights, name=f"{prefix}-weights"),
+    )

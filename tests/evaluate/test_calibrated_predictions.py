@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from steersman.evaluate.calibration import Bin, label_calibration, level_calibration, probability_calibration
+from steersman.evaluate.calibration import (
+    Bin,
+    error_when_calibrated,
+    label_calibration,
+    level_calibration,
+    probability_calibration,
+)
 
 
 def test_predictions_on_a_line_have_its_slope_and_intercept() -> None:
@@ -48,6 +54,16 @@ def test_the_most_likely_level_is_held_against_the_label() -> None:
     found = level_calibration([1.0, 1.5], probabilities, bins=1)
     assert found.bins == (Bin(0.8, 0.75, 2),)
     assert found.expected_error == pytest.approx(0.05)
+
+
+def test_chance_alone_makes_a_calibration_error_of_few_rows() -> None:
+    def error(said: list[float], *, bins: int) -> float:
+        return error_when_calibrated(said, rng=np.random.default_rng(0), rounds=4000, bins=bins)
+
+    # one coin a bin is half off whatever it shows; two in a bin show one side each half the time, and nothing is off
+    assert error([0.5, 0.5], bins=2) == pytest.approx(0.5)
+    assert error([0.5, 0.5], bins=1) == pytest.approx(0.25, abs=0.02)
+    assert error([0.0, 1.0], bins=2) == 0.0
 
 
 @pytest.mark.parametrize(("outcomes", "said"), [([], []), ([1.0], [0.5, 0.5]), ([1.0], [1.5]), ([-1.0], [0.5])])

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from steersman.errors import DataError
-from steersman.evaluate.regression import regression_fit, spearman
+from steersman.evaluate.regression import error_gain, regression_fit, spearman
 
 LABELS = [4, 0, 3, 1]
 
@@ -61,3 +61,10 @@ def test_spearman_sees_only_ranks() -> None:
 def test_spearman_with_ties_equals_that_of_scipy() -> None:
     labels, scores = np.random.default_rng(3).integers(0, 5, size=(2, 60))
     assert spearman(labels, scores) == pytest.approx(spearmanr(labels, scores).statistic)
+
+
+def test_a_gain_is_the_error_of_the_constant_less_that_of_the_predictions_over_pairs() -> None:
+    pairs, predictions = [[4, 0], [3, 1]], [[4, 0], [2, 2]]
+    found = error_gain(pairs, predictions, constant=2.0, rng=rng(), rounds=100)
+    # the first pair gains all of its error of 4, the second predicts what the constant does
+    assert (found.estimate, found.low, found.high, found.count) == (2.0, 0.0, 4.0, 2)

@@ -149,12 +149,19 @@ def test_one_file_of_preferences_serves_both_parts_by_its_splits(tmp_path: Path)
     result = train_reward.run(settings(data, FROZEN, PREFERENCE, objectives("bradley-terry")), out=tmp_path / "run")
     counts = {name: result[name] for name in ("train_pairs", "validation_pairs", "ties", "other_splits")}
     assert counts == {"train_pairs": 5, "validation_pairs": 3, "ties": 2, "other_splits": 3 + 7}
+    assert part(result, "preferences") == {
+        "train": {"untied": 5, "tied": 2, "not_compared": 0},
+        "validation": {"untied": 3, "tied": 0, "not_compared": 0},
+    }
+    # outputs of pairs alone are on no scale of labels
+    assert result["mean_squared_error"] is None
 
 
 def test_a_pair_that_nobody_could_compare_is_left_out_and_counted(tmp_path: Path) -> None:
     rows = [*preferences(4), *preferences(2, strength=None)]
     result = trained(tmp_path, rows, preferences(3, split="val"), FROZEN, PREFERENCE, objectives("bradley-terry"))
     assert (result["train_pairs"], result["not_compared"], result["ties"]) == (4, 2, 0)
+    assert part(result, "preferences", "train") == {"untied": 4, "tied": 0, "not_compared": 2}
 
 
 def test_outputs_without_labels_are_named_and_the_others_learn(tmp_path: Path) -> None:
@@ -268,6 +275,30 @@ def test_accuracy_is_told_apart_by_the_turns_of_prompts(tmp_path: Path) -> None:
     result = trained(tmp_path, rated(8), validation, FROZEN)
     counts = [part(result, "attributes", "helpfulness", f"{kind}_turn", "count") for kind in ("single", "multi")]
     assert counts == [3, 2]
+
+
+def test_errors_of_labels_stand_beside_those_of_the_constant(tmp_path: Path) -> None:
+    validation = rated(4)
+    del validation[0]["helpfulness"]
+    result = trained(tmp_path, rated(8), validation, FROZEN)
+    # labels 4 and 0, whose mean 2 errs by 4, whatever is left out
+    assert result["constant_predictor_mse"] == pytest.approx(4.0)
+    errors = [float(str(part(result, "attributes", name, "mean_squared_error"))) for name in ATTRIBUTES]
+    counts = [int(str(part(result, "attributes", name, "labels"))) for name in ATTRIBUTES]
+    assert counts == [7, 8, 8, 8, 8]
+    expected = sum(error * count for error, count in zip(errors, counts, strict=True)) / sum(counts)
+    assert result["mean_squared_error"] == pytest.approx(expected)
+    # a pair that lacks a label has no gain
+    assert [part(result, "attributes", name, "error_gain", "count") for name in ATTRIBUTES] == [3, 4, 4, 4, 4]
+    gain = float(str(part(result, "attributes", "correctness", "error_gain", "estimate")))
+    assert gain == pytest.approx(4.0 - errors[1])
+
+
+def test_an_output_without_training_labels_has_no_part_in_the_error(tmp_path: Path) -> None:
+    train = [{key: value for key, value in row.items() if key != "verbosity"} for row in rated(8)]
+    result = trained(tmp_path, train, rated(4), FROZEN)
+    errors = [part(result, "attributes", name, "mean_squared_error") for name in ATTRIBUTES[:4]]
+    assert result["mean_squared_error"] == pytest.approx(sum(float(str(each)) for each in errors) / 4)
 
 
 def listed(ratings: list[int], *, start: int) -> list[Row]:
