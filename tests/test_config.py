@@ -118,6 +118,25 @@ def test_weights_name_attributes_of_the_model() -> None:
     assert "names ['humour']" in fault("reward.weights={humour: 1}")
 
 
+def test_a_value_that_may_be_several_things_has_one_fault_under_its_key() -> None:
+    told = fault("reward.weights=helpsteer2-71b")
+    assert told.startswith("run.yaml: 'reward.weights': ")
+    assert told.count("'reward.weights'") == 1
+    assert all(words in told for words in ("dictionary", "'helpsteer2-70b'", "(got helpsteer2-71b)"))
+
+
+def test_what_is_wrong_inside_of_a_value_is_said_alone() -> None:
+    assert fault("reward.weights={helpfulness: much}") == (
+        "run.yaml: 'reward.weights.helpfulness': Input should be a valid number, unable to parse string as a number"
+        " (got much)"
+    )
+
+
+def test_a_rule_over_several_keys_does_not_show_the_section() -> None:
+    told = fault("reward.head=ordinal")
+    assert told.endswith("needs reward.head 'linear', not 'ordinal'")
+
+
 @pytest.mark.parametrize("betas", ["[1.0, 0.98]", "[0.9, 7.0]", "[-0.1, 0.98]"])
 def test_a_decay_rate_is_below_one(betas: str) -> None:
     assert "'reward.optimiser.betas." in fault(f"reward.optimiser.betas={betas}")

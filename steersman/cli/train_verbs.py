@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from steersman.cli.config_help import DpoConfigCommand, RewardConfigCommand
 from steersman.cli.estimate_text import estimate_lines
 from steersman.cli.options import PATH, F, as_json_option, emit, load_config, set_option
 
@@ -42,7 +43,7 @@ def _training_options(verb: F) -> F:
     return verb
 
 
-@train.command()
+@train.command(cls=RewardConfigCommand)
 @_training_options
 def reward(
     config: Path, out: Path | None, overrides: tuple[str, ...], nproc: int, dry_run: bool, as_json: bool
@@ -67,7 +68,7 @@ def reward(
     _train(run, nproc=nproc, made=f"reward model in {folder / 'checkpoint'}", as_json=as_json)
 
 
-@train.command()
+@train.command(cls=DpoConfigCommand)
 @_training_options
 def dpo(config: Path, out: Path | None, overrides: tuple[str, ...], nproc: int, dry_run: bool, as_json: bool) -> None:
     """Align a policy by direct preference optimisation as CONFIG says.

@@ -1,17 +1,20 @@
 """Parse YAML, apply overrides, validate, and say plainly what is wrong. Touches no file: callers hand in the text."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from types import UnionType
-from typing import TypeVar, Union, get_args, get_origin
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from steersman.config.describing import section_of
 from steersman.errors import ConfigError, join_faults
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
+# how pydantic calls the things that a value may be
+_CHOICE = re.compile(r"(dict|list|tuple|literal)\[.*\]", re.DOTALL)
 
 
 class Settings(BaseModel):
@@ -96,7 +99,7 @@ def with_overrides(values: Mapping[str, object], overrides: Iterable[str]) -> di
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
-            raise ConfigError(f"--set {override}: write it as key=value, for example --set reward.epochs=2")
+            raise ConfigError(f"--set {override}: write it as key=value, for example --set seed=2")
         value = _yaml_value(text, source=f"--set {override}")
         result = _with_value(result, key.split("."), value, override=override)
     return result
@@ -119,8 +122,24 @@ def validate_settings(values: Mapping[str, object], *, model: type[S], source: s
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = [_fault_words(each, model=model) for each in error.errors()]
+        faults = [_fault_words(each, model=model) for each in _of_one_choice(error.errors())]
         raise ConfigError(f"{source}: {join_faults(faults)}") from error
+
+
+def _of_one_choice(faults: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return `faults` with those of a value that may be one of several things as one, under its key.
+
+    pydantic names each thing that it could be in the place of the fault, and says of all of them what is wrong.
+    """
+    merged: dict[tuple[int | str, ...], ErrorDetails] = {}
+    for fault in faults:
+        place = tuple(part for part in fault["loc"] if not _CHOICE.fullmatch(str(part)))
+        before = merged.get(place)
+        words = fault["msg"] if before is None else f"{before['msg']}, or: {fault['msg']}"
+        merged[place] = {**fault, "loc": place, "msg": words}
+    # what is wrong inside of a value says more than that it is no other thing
+    inner = {place[:length] for place in merged for length in range(len(place))}
+    return [fault for place, fault in merged.items() if place not in inner or not place]
 
 
 def _fault_words(fault: ErrorDetails, *, model: type[BaseModel]) -> str:
@@ -132,9 +151,11 @@ def _fault_words(fault: ErrorDetails, *, model: type[BaseModel]) -> str:
         return f"unknown key '{key}'{hint}"
     if fault["type"] == "missing":
         return f"'{key}' is missing"
-    shown = str(fault["input"])[:60]
     words = fault["msg"].removeprefix("Value error, ")
-    return f"{words} (got {shown})" if not key else f"'{key}': {words} (got {shown})"
+    # a rule over several keys names them; the whole section would only hide them
+    is_section = fault["type"] == "value_error" and isinstance(fault["input"], Mapping)
+    shown = "" if is_section else f" (got {str(fault['input'])[:60]})"
+    return f"'{key}': {words}{shown}" if key else f"{words}{shown}"
 
 
 def valid_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
@@ -146,17 +167,8 @@ def valid_keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
         if part.isdigit():
             continue
         field = section.model_fields.get(part)
-        section = _section_of(field.annotation) if field else None
+        section = section_of(field.annotation) if field else None
     return sorted(section.model_fields) if section else []
-
-
-def _section_of(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (Union, UnionType, list, tuple):
-        found = (_section_of(each) for each in get_args(annotation))
-        return next((each for each in found if each is not None), None)
-    return None
 
 
 def dump_settings(settings: Settings) -> str:

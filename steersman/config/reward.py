@@ -54,7 +54,8 @@ class RewardSettings(Settings):
         "response", description="response: each is scored alone; comparison: both are read together, in both orders"
     )
     objectives: tuple[ObjectiveSettings, ...] = Field(
-        (ObjectiveSettings(name="regression", weight=1.0),), description="terms of the loss, summed by their weights"
+        (ObjectiveSettings(name="regression", weight=1.0),),
+        description="terms of the loss, summed by their weights; left out, regression alone",
     )
     preference: str = Field(
         "helpfulness",

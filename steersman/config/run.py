@@ -64,10 +64,10 @@ class RunSettings(Settings):
 
 
 class TrainDataSettings(Settings):
-    """Rated responses to train on; rows 2k and 2k+1 share a prompt."""
+    """Responses to train on, rated or compared."""
 
-    train: str = Field(description="examples table (JSONL or Parquet)")
-    validation: str = Field(description="examples table judged during training, never trained on")
+    train: str = Field(description="table of rated or compared responses, JSON lines or Parquet")
+    validation: str = Field(description="the same, judged during training and never trained on")
 
 
 class TrainRewardSettings(Settings):
