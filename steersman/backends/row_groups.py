@@ -61,9 +61,10 @@ def check_pairs(prompts: Sequence[str]) -> None:
         (row for row in range(0, len(prompts), 2) if prompts[row : row + 1] != prompts[row + 1 : row + 2]), None
     )
     if wrong is not None:
+        other = f"row {wrong + 1} has another" if wrong + 1 < len(prompts) else "no row follows it"
         raise DataError(
             f"row {wrong}: the model compares two responses, so rows 2k and 2k+1 must share a prompt (the first row is"
-            f" row 0), and row {wrong + 1} does not; order the rows in pairs"
+            f" row 0), and {other}; order the rows in pairs"
         )
 
 

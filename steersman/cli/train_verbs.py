@@ -9,11 +9,13 @@ import click
 
 from steersman.cli.config_help import DpoConfigCommand, RewardConfigCommand
 from steersman.cli.estimate_text import estimate_lines
-from steersman.cli.options import PATH, F, as_json_option, emit, load_config, set_option
+from steersman.cli.options import PATH, F, as_json_option, emit, load_config, say, set_option
+from steersman.cli.training_text import training_lines
 
 if TYPE_CHECKING:
     from steersman.config.run import TrainDpoSettings, TrainRewardSettings
     from steersman.pipeline.estimate_rows import CountTokens
+    from steersman.pipeline.stage import Outcome
     from steersman.protocols import Progress
 
 
@@ -60,12 +62,12 @@ def reward(
         return
     folder = _needed(out)
 
-    def run(progress: "Progress") -> dict[str, object]:
+    def run(progress: "Progress") -> "Outcome":
         from steersman.pipeline import train_reward
 
-        return train_reward.run(settings, out=folder, progress=progress)
+        return train_reward.run_outcome(settings, out=folder, progress=progress)
 
-    _train(run, nproc=nproc, made=f"reward model in {folder / 'checkpoint'}", as_json=as_json)
+    _train(run, folder=folder, nproc=nproc, kind="reward model", as_json=as_json)
 
 
 @train.command(cls=DpoConfigCommand)
@@ -83,15 +85,15 @@ def dpo(config: Path, out: Path | None, overrides: tuple[str, ...], nproc: int, 
         return
     folder = _needed(out)
 
-    def run(progress: "Progress") -> dict[str, object]:
+    def run(progress: "Progress") -> "Outcome":
         from steersman.pipeline import train_dpo
 
-        return train_dpo.run(settings, out=folder, progress=progress)
+        return train_dpo.run_outcome(settings, out=folder, progress=progress)
 
-    _train(run, nproc=nproc, made=f"policy in {folder / 'checkpoint'}", as_json=as_json)
+    _train(run, folder=folder, nproc=nproc, kind="policy", as_json=as_json)
 
 
-def _train(run: "Callable[[Progress], dict[str, object]]", *, nproc: int, made: str, as_json: bool) -> None:
+def _train(run: "Callable[[Progress], Outcome]", *, folder: Path, nproc: int, kind: str, as_json: bool) -> None:
     """Do what `run` does, in this process and those that a launcher started with it, or start `nproc` and wait."""
     from steersman.pipeline import together
 
@@ -102,9 +104,14 @@ def _train(run: "Callable[[Progress], dict[str, object]]", *, nproc: int, made: 
     from steersman.protocols import no_progress
 
     with together.one_of_several() as is_first:
-        result = run(bars if is_first else no_progress)
-        if is_first:
-            _tell(result, made=made, as_json=as_json)
+        outcome = run(bars if is_first else no_progress)
+        if not is_first:
+            return
+        if outcome.is_reused:
+            say(f"note: {folder} holds what the same settings and data gave before; nothing was trained now")
+        result = {"run": str(folder), **outcome.result}
+        lines = training_lines(result, made=f"{kind} in {folder / 'checkpoint'}")
+        emit(result, as_json=as_json, text="\n".join(lines))
 
 
 def _arguments(context: click.Context) -> list[str]:
@@ -144,10 +151,3 @@ def _token_counter() -> "CountTokens | None":
     from steersman.pipeline.token_counts import count_tokens
 
     return count_tokens
-
-
-def _tell(result: dict[str, object], *, made: str, as_json: bool) -> None:
-    metrics = result.get("metrics")
-    shown = [f"{name} {value:.4f}" for name, value in metrics.items()] if isinstance(metrics, dict) else []
-    figures = ", ".join([f"best step {result.get('best_step')} of {result.get('steps')}", *shown])
-    emit(result, as_json=as_json, text=f"{made} ({figures})")

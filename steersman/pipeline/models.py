@@ -23,6 +23,7 @@ from steersman.store.cache import cache_folder
 from steersman.store.files import explained_disk_errors, sha256_file, whole_folder
 from steersman.store.lineage import LINEAGE_FILE, Ancestor, read_lineage
 from steersman.store.runs import CHECKPOINT_FOLDER
+from steersman.store.runs import CONFIG_FILE as RUN_CONFIG_FILE
 
 _TINY_SEED = 0
 
@@ -51,8 +52,20 @@ def open_model(name: str, *, role: str) -> ModelFolder:
     """
     found = find_model(name, cache=cache_folder() / "hub")
     folder = found.folder or _made(name, found)
+    _check_no_run(folder)
     ancestors, is_simulated = _origin(folder, replace(found.ancestor, role=role))
     return ModelFolder(name, folder, ancestors, is_simulated)
+
+
+def _check_no_run(folder: Path) -> None:
+    """Raise PluginError for the folder of a run, which is not the model that the run made."""
+    if (folder / CONFIG_FILE).is_file():
+        return
+    checkpoint = folder / CHECKPOINT_FOLDER
+    if (checkpoint / CONFIG_FILE).is_file():
+        raise PluginError(f"{folder}: is the folder of a run; the model that it made is {checkpoint}")
+    if (folder / RUN_CONFIG_FILE).is_file():
+        raise PluginError(f"{folder}: is the folder of a run that made no model; repeat the command that began it")
 
 
 def model_at_hand(name: str) -> Path | None:

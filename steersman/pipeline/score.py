@@ -5,7 +5,6 @@ from pathlib import Path
 
 import polars as pl
 
-from steersman.backends.limits import ConversationTooLongError
 from steersman.config.scoring import ScoreSettings
 from steersman.errors import ConfigError, DataError, PluginError, RunError
 from steersman.pipeline.scorers import OpenScorer, limited, open_ray_scorer, open_scorer
@@ -35,7 +34,8 @@ def run(
     try:
         with progress("score", rows.height, "row") as advance:
             scored = limited(opened).score(rows["prompt"].to_list(), rows["response"].to_list(), advance=advance)
-    except ConversationTooLongError as error:
+    except DataError as error:
+        # the scorer knows rows, not the file they are from
         raise DataError(f"{data}: {error}") from error
     write_table(out, _scores(rows, scored, opened=opened, settings=settings))
     return {"rows": rows.height, "seconds": round(time.monotonic() - began, 3), "tokens": scored.num_tokens}

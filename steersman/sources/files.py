@@ -50,7 +50,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
             try:
                 yield f"{path}:{number}", line.decode()
             except UnicodeDecodeError as error:
-                raise DataError(f"{path}: cannot be read as UTF-8 ({why_not_utf8(chunk)})") from error
+                raise DataError(f"{path}: cannot be read as UTF-8 ({why_not_utf8(chunk)}); save it as UTF-8") from error
 
 
 def _json_list(path: Path, *, on_fault: Callable[[Fault], None]) -> Iterator[SourceRow]:

@@ -72,7 +72,7 @@ def iter_jsonl(path: Path, *, table: Table) -> Iterator[pl.DataFrame]:
         except UnicodeDecodeError as error:
             # what a damaged gzip file gives is seldom UTF-8: read on, then the damage is told instead
             deque(chunks, maxlen=0)
-            raise DataError(f"{path}: cannot be read as UTF-8 ({why_not_utf8(chunk)})") from error
+            raise DataError(f"{path}: cannot be read as UTF-8 ({why_not_utf8(chunk)}); save it as UTF-8") from error
         faults = joined(faults, faults_of(words))
         is_empty = is_empty and not rows
         if rows and faults.count == 0:

@@ -40,7 +40,7 @@ def explained_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 ({error})") from error
+        raise DataError(f"{path}: cannot be read as UTF-8 ({error}); save it as UTF-8") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read as gzip ({error})") from error
     except OSError as error:

@@ -50,6 +50,11 @@ def test_rows_to_be_compared_are_pairs_however_long(tokenizer: PreTrainedTokeniz
         list(row_groups(tokenizer, PROMPTS, ["x"] * 4, form="comparison", most_tokens=10))
 
 
+def test_a_last_row_without_a_partner_is_told_so(tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(DataError, match=r"row 2: .*no row follows it"):
+        list(row_groups(tokenizer, ["a?"] * 3, ["x"] * 3, form="comparison", most_tokens=10))
+
+
 def test_no_more_than_a_window_is_held_at_a_time() -> None:
     read: list[int] = []
 

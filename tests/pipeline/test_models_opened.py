@@ -70,3 +70,13 @@ def test_a_hub_that_cannot_be_reached_is_told_at_once(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sources, "snapshot_download", partial(snapshot_download, endpoint="http://127.0.0.1:1"))
     with pytest.raises(PluginError, match=r"model 'owner/name': the hub cannot be reached .*; give a folder"):
         open_model("owner/name", role="responses")
+
+
+@pytest.mark.parametrize(
+    ("inside", "words"), [("checkpoint", "the model that it made is"), ("resume", "made no model")]
+)
+def test_the_folder_of_a_run_is_told_from_a_model(inside: str, words: str, tmp_path: Path) -> None:
+    shutil.copytree(open_model("tiny-random", role="responses").folder, tmp_path / "run" / inside)
+    (tmp_path / "run" / "config.yaml").write_text("seed: 1", encoding="utf-8")
+    with pytest.raises(PluginError, match=words):
+        open_model(str(tmp_path / "run"), role="base model")

@@ -146,7 +146,7 @@ def test_a_model_that_compares_says_which_of_a_pair_is_preferred(tiny_model_fold
     gap = float(str(first["reward"])) - float(str(second["reward"]))
     assert first["preferred"] == pytest.approx(1 / (1 + math.exp(-gap)), abs=1e-5)
     assert float(str(first["preferred"])) + float(str(second["preferred"])) == pytest.approx(1, abs=1e-6)
-    with pytest.raises(DataError, match="row 2: the model compares two responses"):
+    with pytest.raises(DataError, match=r"\.jsonl: row 2: the model compares two responses"):
         scored(str(tmp_path / "model"), ROWS, folder=tmp_path)
 
 

@@ -1,0 +1,59 @@
+"""What a training verb prints tells which pairs it learnt from and what it left out."""
+
+from pathlib import Path
+
+import pytest
+from tiny_loop import steersman
+
+from steersman.cli.training_text import training_lines
+
+pytest_plugins = ("loop_fixtures",)
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+LOOP: dict[str, object] = {
+    "steps": 4,
+    "best_step": 2,
+    "metrics": {"reward/validation_loss": 0.5, "reward/validation_accuracy": 1.0},
+    "tune_mode": "full",
+    "train_pairs": 14,
+    "validation_pairs": 4,
+    "ties": 5,
+    "dropped_long": 26,
+    "not_compared": 0,
+    "warnings": ["verbosity: nothing trains this output, so it means nothing"],
+}
+
+
+def test_the_pairs_and_all_that_was_left_out_are_told() -> None:
+    assert training_lines(LOOP, made="reward model in run/checkpoint") == [
+        "reward model in run/checkpoint (best step 2 of 4, reward/validation_accuracy 1.0000,"
+        " reward/validation_loss 0.5000)",
+        "pairs: 14 to train on, 4 to validate on, 26 longer than max_tokens and dropped, 5 tied",
+        "note: verbosity: nothing trains this output, so it means nothing",
+    ]
+
+
+def test_a_solver_has_iterations_or_a_closed_form_and_no_steps() -> None:
+    solved = {**LOOP, "tune_mode": "frozen", "metrics": {}, "steps": 69, "best_step": 69}
+    assert training_lines(solved, made="m")[0] == "m (head fitted in 69 iterations)"
+    assert training_lines({**solved, "steps": 0}, made="m")[0] == "m (head fitted in closed form)"
+
+
+def test_a_result_without_counts_is_one_line() -> None:
+    result = {"steps": 3, "best_step": 3, "metrics": {"align/validation_loss": 0.25}}
+    assert training_lines(result, made="policy in p") == [
+        "policy in p (best step 3 of 3, align/validation_loss 0.2500)"
+    ]
+
+
+def test_a_training_that_was_done_before_says_so(
+    finished_run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the paths in its config are those it was given
+    monkeypatch.chdir(finished_run.parent)
+    command = ("train", "reward", finished_run / "reward" / "config.yaml", "--out", tmp_path / "out")
+    first, second = steersman(capfd, *command), steersman(capfd, *command)
+    assert first.out == second.out
+    assert "nothing was trained now" not in first.err
+    told = "holds what the same settings and data gave before; nothing was trained now"
+    assert second.err == f"note: {tmp_path / 'out'} {told}\n"
