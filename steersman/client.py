@@ -1,6 +1,7 @@
 """The small Python clients: of the annotation site, and of the reward server for trainers."""
 
 import contextlib
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,10 @@ from typing import Self, cast
 
 import httpx
 
-from steersman.errors import RunError, SteersmanError
+from steersman.errors import ConfigError, RunError, SteersmanError
 from steersman.records import Message
+
+logger = logging.getLogger(__name__)
 
 # between the four attempts of a call
 _PAUSES_SECONDS = (0.2, 0.5, 1.0)
@@ -146,7 +149,9 @@ class RewardClient:
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 600.0, patience_seconds: float = 600.0) -> None:
-        """Connect to the server at `url`, such as http://127.0.0.1:8100."""
+        """Connect to the server at `url`, such as http://127.0.0.1:8100; raises ConfigError for no such address."""
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError(f"{url}: is no address of a reward server; write it as http://127.0.0.1:8100")
         self._url = url.rstrip("/")
         self._patience_seconds = patience_seconds
         self._http = httpx.Client(base_url=self._url, timeout=timeout_seconds)
@@ -164,7 +169,12 @@ class RewardClient:
         self._http.close()
 
     def scores(self, prompts: Sequence[Conversation], completions: Sequence[Conversation]) -> list[dict[str, float]]:
-        """Return `{output: score, ..., "reward": reward}` of each completion, in order."""
+        """Return `{output: score, ..., "reward": reward}` of each completion, in order.
+
+        Raises ValueError for more of one than of the other.
+        """
+        if len(prompts) != len(completions):
+            raise ValueError(f"{len(prompts)} prompts and {len(completions)} completions; one of each makes a row")
         rows = [_reward_row(*each) for each in zip(prompts, completions, strict=True)]
         scores: list[dict[str, float]] = []
         for start in range(0, len(rows), _ROWS_PER_REQUEST):
@@ -182,14 +192,20 @@ class RewardClient:
         return [each["reward"] for each in self.scores(prompts, completions)]
 
     def verl_score(
-        self, data_source: str, solution_str: str, ground_truth: object, extra_info: Mapping[str, object], **_: object
+        self,
+        data_source: str,
+        solution_str: str,
+        ground_truth: object,
+        extra_info: Mapping[str, object] | None,
+        **_: object,
     ) -> dict[str, float]:
         """Return `{"score": reward, ...}` with every output beside it: a `compute_score` of verl.
 
         verl hands over no prompt, so `extra_info` must hold it: as `prompt`, a text or messages, or as `question`.
         """
         del data_source, ground_truth
-        prompt = extra_info.get("prompt", extra_info.get("question"))
+        given = extra_info or {}
+        prompt = given.get("prompt", given.get("question"))
         if prompt is None:
             raise SteersmanError("verl hands over no prompt; put it into the data as extra_info.prompt")
         scores = self.scores([cast("Conversation", prompt)], [solution_str])[0]
@@ -197,13 +213,17 @@ class RewardClient:
 
     def _post(self, body: Mapping[str, object]) -> Mapping[str, object]:
         deadline = time.monotonic() + self._patience_seconds
+        is_told = False
         while True:
             answer, fault = self._send(body)
             pause_seconds = _pause_seconds(answer)
             if answer is not None and answer.status_code not in (_FULL, _BUSY):
                 return _reward_answer(answer, url=self._url)
             if time.monotonic() + pause_seconds > deadline:
-                raise RunError(f"{self._url}: {fault}; is the server large enough for this trainer?")
+                raise RunError(f"{self._url}: {fault}; is it running, and large enough for this trainer?")
+            if answer is None and not is_told:
+                logger.warning("%s: %s; asking again for up to %.0f s", self._url, fault, self._patience_seconds)
+                is_told = True
             time.sleep(pause_seconds)
 
     def _send(self, body: Mapping[str, object]) -> tuple[httpx.Response | None, str]:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from served import LengthScorer, running, running_app
 
 from steersman.client import RewardClient
-from steersman.errors import RunError, SteersmanError
+from steersman.errors import ConfigError, RunError, SteersmanError
 
 USER = {"role": "user", "content": "Hi"}
 # LengthScorer rewards twice the letters of the response and once those of the prompt
@@ -69,9 +69,22 @@ def test_verl_gets_the_reward_and_every_output_beside_it(
     assert score == {"score": REWARD, "reward": REWARD, "length": 5.0, "prompt_length": 2.0}
 
 
-def test_verl_without_a_prompt_is_told_where_to_put_it(server: tuple[LengthScorer, RewardClient]) -> None:
+@pytest.mark.parametrize("extra_info", [{}, None])
+def test_verl_without_a_prompt_is_told_where_to_put_it(
+    server: tuple[LengthScorer, RewardClient], extra_info: dict[str, object] | None
+) -> None:
     with pytest.raises(SteersmanError, match=r"extra_info\.prompt"):
-        server[1].verl_score("x", "Hello", "", {})
+        server[1].verl_score("x", "Hello", "", extra_info)
+
+
+def test_prompts_and_completions_of_different_numbers_are_refused(server: tuple[LengthScorer, RewardClient]) -> None:
+    with pytest.raises(ValueError, match="1 prompts and 2 completions"):
+        server[1].trl_rewards(["Hi"], ["Hello", "Hey"])
+
+
+def test_an_address_that_no_server_can_have_is_refused_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"127\.0\.0\.1:8100: is no address"):
+        RewardClient("127.0.0.1:8100")
 
 
 def test_what_the_server_refuses_is_told_in_its_words(server: tuple[LengthScorer, RewardClient]) -> None:
@@ -115,6 +128,17 @@ def test_a_server_that_is_not_there_is_told() -> None:
         pytest.raises(RunError, match=r"http://127\.0\.0\.1:9: cannot be reached"),
     ):
         client.trl_rewards(["Hi"], ["Hello"])
+
+
+def test_who_waits_for_a_server_that_is_not_there_hears_of_it_once(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        RewardClient("http://127.0.0.1:9", patience_seconds=1.5) as client,
+        pytest.raises(RunError, match="cannot be reached"),
+    ):
+        client.trl_rewards(["Hi"], ["Hello"])
+    (told,) = caplog.messages
+    assert told.startswith("http://127.0.0.1:9: cannot be reached")
+    assert told.endswith("asking again for up to 2 s")
 
 
 def test_a_server_of_another_kind_is_told() -> None:

@@ -62,7 +62,9 @@ def serve_reward(
     bind(host, port=port).close()
     limits = BatchLimits(max_queue_rows, max_batch_rows, batch_wait_ms / 1000)
     metrics = Metrics()
-    batcher = Batcher(limited(open_scorer(model), max_tokens=MAX_TOKENS), limits=limits, metrics=metrics)
+    opened = open_scorer(model)
+    scorer = limited(opened, max_tokens=MAX_TOKENS)
+    batcher = Batcher(scorer, limits=limits, metrics=metrics, check=opened.check_prompts)
     app = create_app(batcher, metrics=metrics, name=model, host=host, now=lambda: datetime.now(UTC))
 
     def tell(address: str) -> None:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from steersman.config.choices import one_fault_each
 from steersman.config.describing import section_of
 from steersman.errors import ConfigError, join_faults
 
@@ -122,24 +123,8 @@ def validate_settings(values: Mapping[str, object], *, model: type[S], source: s
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        faults = [_fault_words(each, model=model) for each in _of_one_choice(error.errors())]
+        faults = [_fault_words(each, model=model) for each in one_fault_each(error.errors(), choice=_CHOICE)]
         raise ConfigError(f"{source}: {join_faults(faults)}") from error
-
-
-def _of_one_choice(faults: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Return `faults` with those of a value that may be one of several things as one, under its key.
-
-    pydantic names each thing that it could be in the place of the fault, and says of all of them what is wrong.
-    """
-    merged: dict[tuple[int | str, ...], ErrorDetails] = {}
-    for fault in faults:
-        place = tuple(part for part in fault["loc"] if not _CHOICE.fullmatch(str(part)))
-        before = merged.get(place)
-        words = fault["msg"] if before is None else f"{before['msg']}, or: {fault['msg']}"
-        merged[place] = {**fault, "loc": place, "msg": words}
-    # what is wrong inside of a value says more than that it is no other thing
-    inner = {place[:length] for place in merged for length in range(len(place))}
-    return [fault for place, fault in merged.items() if place not in inner or not place]
 
 
 def _fault_words(fault: ErrorDetails, *, model: type[BaseModel]) -> str:

@@ -1,5 +1,6 @@
 """Open a trained reward model as a scorer, and keep it to conversations that it can read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 from steersman.backends.limits import LimitedScorer, MeasuringScorer
 from steersman.backends.ray_scorer import RayScorer
 from steersman.backends.reward_scorer import RewardScorer, lengths
+from steersman.backends.row_groups import check_pairs
 from steersman.config.scoring import AskedPrecision
 from steersman.errors import PluginError
 from steersman.modeling.encoder import context_tokens
@@ -34,6 +36,11 @@ class OpenScorer:
     def names(self) -> tuple[str, ...]:
         """The names of its outputs."""
         return self.spec.attributes
+
+    def check_prompts(self, prompts: Sequence[str]) -> None:
+        """Raise DataError unless rows with these prompts can be scored: pairs, where the model compares."""
+        if self.spec.form == "comparison":
+            check_pairs(prompts)
 
 
 def open_scorer(model: str, *, precision: AskedPrecision = "auto") -> OpenScorer:

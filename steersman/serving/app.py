@@ -9,6 +9,7 @@ from datetime import datetime
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
 
 from steersman.errors import SteersmanError
 from steersman.serving.batcher import Batcher
@@ -55,6 +56,12 @@ def create_app(batcher: Batcher, *, metrics: Metrics, name: str, host: str, now:
     async def explain(request: Request, error: SteersmanError) -> JSONResponse:
         body = openai_body(error) if request.url.path in OPENAI_PATHS else plain_body(error)
         return JSONResponse(body, http_status(error), headers_of(error))
+
+    @app.exception_handler(HTTPException)
+    async def point(request: Request, error: HTTPException) -> JSONResponse:
+        paths = ", ".join(OWN_PATHS + OPENAI_PATHS)
+        told = f"{request.method} {request.url.path}: {error.detail.lower()}; this server has {paths}"
+        return JSONResponse({"error": told}, error.status_code, error.headers)
 
     return app
 

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -29,6 +29,7 @@ from steersman.serving.metrics import Metrics
 from steersman.serving.rows import Rows
 
 logger = logging.getLogger(__name__)
+CheckPrompts = Callable[[Sequence[str]], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,8 +44,12 @@ class _Job:
 class Batcher:
     """Scores requests in batches, from `start` until `stop`; what it does is told to `metrics`."""
 
-    def __init__(self, scorer: Scorer, *, limits: BatchLimits, metrics: Metrics) -> None:
+    def __init__(
+        self, scorer: Scorer, *, limits: BatchLimits, metrics: Metrics, check: CheckPrompts | None = None
+    ) -> None:
+        """Score by `scorer`; `check` raises DataError for the prompts of a request that it could not score alone."""
         self._scorer = scorer
+        self._check = check
         self._limits = limits
         self._metrics = metrics
         self._jobs: deque[_Job] = deque()
@@ -94,8 +99,11 @@ class Batcher:
         """Return the future scores of a request; cancel it to take its rows out of the queue.
 
         Raises StoppingError outside of `start` and `stop`, QueueFullError when too many rows wait,
-        RequestTooLargeError for a request that not even an empty queue holds.
+        RequestTooLargeError for a request that not even an empty queue holds, DataError as `check` does.
         """
+        if self._check is not None:
+            # here, for rows of others in its batch might make up what a request lacks
+            self._check(rows.prompts)
         job = _Job(rows, Future(), time.monotonic(), len(rows.prompts), rows.num_characters)
         if job.num_rows > self._limits.max_queue_rows:
             raise RequestTooLargeError(

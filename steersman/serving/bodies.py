@@ -1,10 +1,12 @@
 """The request of the reward server: who may send it, in which form, and our own body of rows."""
 
+import re
 from typing import Annotated, Literal, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from steersman.config.choices import one_fault_each
 from steersman.errors import DataError, join_faults
 from steersman.records import Message, prompt_to_text
 from steersman.serving.faults import ForeignHostError, MediaTypeError, RequestTooLargeError, UnknownModelError
@@ -13,6 +15,8 @@ from steersman.serving.rows import Rows, check_rows
 MAX_BODY_BYTES = 8 << 20
 
 _JSON = "application/json"
+# how pydantic calls the two forms of a prompt
+_CHOICE = re.compile(r"str|list\[.*\]")
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})
 B = TypeVar("B", bound=BaseModel)
@@ -82,9 +86,8 @@ def parse(body: bytes, *, model: type[B]) -> B:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        faults = [
-            f"{_place(each['loc'])}{each['msg']}" for each in error.errors(include_url=False, include_input=False)
-        ]
+        found = one_fault_each(error.errors(include_url=False, include_input=False), choice=_CHOICE)
+        faults = [f"{_place(each['loc'])}{each['msg']}" for each in found]
         raise DataError(join_faults(faults)) from error
 
 

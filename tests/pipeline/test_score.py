@@ -187,3 +187,13 @@ def test_the_lower_of_context_and_limit_counts(model: str) -> None:
 def test_a_folder_as_out_is_refused_before_the_model_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="--out names the scores file"):
         score.run("no-such-model", tmp_path / "rows.jsonl", out=tmp_path)
+
+
+def test_only_a_model_that_compares_asks_for_pairs(model: str, tiny_model_folder: Path, tmp_path: Path) -> None:
+    spec = RewardSpec("linear", ("preference",), {"preference": 1.0}, form="comparison")
+    saved_reward_model(tiny_model_folder, tmp_path / "model", spec=spec)
+    open_scorer(model).check_prompts(["one?"])
+    compares = open_scorer(str(tmp_path / "model"))
+    compares.check_prompts(["one?", "one?"])
+    with pytest.raises(DataError, match=r"row 0: .*no row follows it"):
+        compares.check_prompts(["one?"])

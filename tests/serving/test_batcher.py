@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from served import PATIENCE_SECONDS, GatedScorer, LengthScorer
 
 from steersman.backends.limits import ConversationTooLongError, LimitedScorer
+from steersman.backends.row_groups import check_pairs
 from steersman.errors import DataError, SteersmanError
 from steersman.protocols import Scorer
 from steersman.serving.batcher import Batcher
@@ -202,3 +203,22 @@ def test_what_was_scored_is_counted() -> None:
     assert samples["steersman_tokens_total"] == len("pp") + len("a") + len("bb")
     assert (samples["steersman_batch_rows_count"], samples["steersman_batch_rows_sum"]) == (1, 2)
     assert samples["steersman_queue_rows"] == 0
+
+
+def test_what_a_request_lacks_is_not_made_up_from_others_in_its_batch() -> None:
+    scorer = GatedScorer()
+    batcher = Batcher(scorer, limits=AT_ONCE, metrics=Metrics(), check=check_pairs)
+    batcher.start()
+    try:
+        first = batcher.submit(rows("first", "second"))
+        assert scorer.has_begun.wait(PATIENCE_SECONDS)
+        for _ in range(2):
+            with pytest.raises(DataError, match="row 0: the model compares two responses"):
+                batcher.submit(rows("a", prompt="z"))
+        assert batcher.num_queued_rows == 0
+        scorer.gate.set()
+        assert lengths(first) == [5.0, 6.0]
+    finally:
+        scorer.gate.set()
+        batcher.stop()
+        batcher.join()

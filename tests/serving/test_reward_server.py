@@ -71,7 +71,8 @@ def test_health_names_the_model(server: TestClient) -> None:
         ({"rows": [{"prompt": "a"}]}, "rows.0.response: Field required"),
         ({"rows": [row(response=3)]}, "rows.0.response"),
         ({"rows": [row(), row(prompt=[])]}, "rows.1.prompt: a prompt alternates"),
-        ({"rows": [row(prompt=[{"role": "system", "content": "x"}])]}, "role"),
+        ({"rows": [row(prompt=[{"role": "system", "content": "x"}])]}, "rows.0.prompt.0.role: Input should be 'user'"),
+        ({"rows": [row(prompt=3)]}, "rows.0.prompt: Input should be a valid string, or: Input should be a valid array"),
     ],
 )
 def test_a_faulty_request_is_told_where(server: TestClient, body: object, message: str) -> None:
@@ -155,6 +156,16 @@ def test_a_server_answers_to_the_name_it_listens_at(scorer: LengthScorer, bound:
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
 def test_there_are_no_pages_about_the_server(server: TestClient, path: str) -> None:
     assert server.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/score", 404), ("GET", "/v1/score", 405)])
+def test_a_request_that_nothing_here_takes_is_told_what_does(
+    server: TestClient, method: str, path: str, status: int
+) -> None:
+    answer = server.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith(f"{method} {path}: ")
+    assert "/v1/score, /get_reward" in answer.json()["error"]
 
 
 def test_what_the_scorer_refuses_is_told(server: TestClient) -> None:
