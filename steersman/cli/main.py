@@ -93,7 +93,7 @@ def _exit_code(error: BaseException) -> int:
         if error.name not in _TRAIN_PACKAGES:
             return _crash()
         return _fail(f"this verb needs {error.name}: pip install 'steersman[train]'", EXIT_USER_INPUT)
-    return _fail("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
+    return _fail("interrupted; the same command goes on from what it kept", EXIT_INTERRUPTED)
 
 
 def _command(error: click.ClickException) -> str:

@@ -102,9 +102,15 @@ def _train(run: "Callable[[Progress], Outcome]", *, folder: Path, nproc: int, ki
         raise click.exceptions.Exit(code)
     from steersman.cli.progress import bars
     from steersman.protocols import no_progress
+    from steersman.store.runs import RESUME_FOLDER
 
     with together.one_of_several() as is_first:
-        outcome = run(bars if is_first else no_progress)
+        try:
+            outcome = run(bars if is_first else no_progress)
+        except KeyboardInterrupt:
+            if is_first and not (folder / RESUME_FOLDER).is_dir():
+                say("note: no step of this training was kept, so it begins anew; engine.save_every keeps some")
+            raise
         if not is_first:
             return
         if outcome.is_reused:

@@ -16,6 +16,8 @@ def training_lines(result: Mapping[str, object], *, made: str) -> list[str]:
     figures = ", ".join([_course(result), *_metrics(result)])
     warnings = result.get("warnings")
     notes = [f"note: {each}" for each in warnings] if isinstance(warnings, list) else []
+    if result.get("best_step") == 0 and result.get("steps"):
+        notes.append("note: no step was better than the start, so the start is what was kept")
     return [f"{made} ({figures})", *_pairs(result), *notes]
 
 

@@ -10,6 +10,7 @@ from steersman.config.sections import TuneSettings
 from steersman.errors import ConfigError
 from steersman.modeling.encoder import is_encoder
 from steersman.modeling.layers import backbone_of, layers_of
+from steersman.modeling.loading import quiet_transformers
 
 _LORA_TARGETS = "all-linear"
 _LORA_ALPHA_PER_RANK = 2
@@ -66,7 +67,9 @@ def make_trainable(model: PreTrainedModel, *, tune: TuneSettings) -> nn.Module:
 
 def _with_adapters(model: PreTrainedModel, *, rank: int) -> PeftModel:
     config = LoraConfig(r=rank, lora_alpha=_LORA_ALPHA_PER_RANK * rank, target_modules=_LORA_TARGETS)
-    return cast(PeftModel, get_peft_model(model, config))
+    with quiet_transformers():
+        # peft asks transformers by names that it warns of
+        return cast(PeftModel, get_peft_model(model, config))
 
 
 def merged(model: nn.Module) -> PreTrainedModel:

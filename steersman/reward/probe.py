@@ -10,6 +10,7 @@ so that the scale folds into the weights.
 Shapes: B responses, D hidden size, R rank of what is fitted, A attributes, K terms, F folds.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -64,9 +65,10 @@ def fit_probe(data: ProbeData, *, terms: Terms) -> Probe:
 def _linear_probe(data: ProbeData, *, terms: Terms) -> Probe:
     if terms.names == ("regression",) and not terms.spec.has_bias:
         head = _new_head(data.responses.shape[1], terms=terms).float()
-        weights = ridge_head(data.responses, data.targets.labels, units_B=data.units, weights_BA=data.targets.weights)
-        _copy(head.linear.weight, weights)
-        return Probe(head, 0, {})
+        ridge = ridge_head(data.responses, data.targets.labels, units_B=data.units, weights_BA=data.targets.weights)
+        _copy(head.linear.weight, ridge.weights)
+        chosen = zip(terms.spec.attributes, ridge.penalties.tolist(), strict=True)
+        return Probe(head, 0, {name: penalty for name, penalty in chosen if not math.isnan(penalty)})
     basis_DR, curvature_R = _basis(data, terms=terms)
     turned = replace(data, responses=data.responses.double() @ basis_DR, prompts=data.prompts.double())
 

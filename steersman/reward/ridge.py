@@ -6,10 +6,20 @@ matrix (Golub, Heath and Wahba 1979 for single rows).
 Shapes: B responses, D hidden size, A attributes, G prompts of one size.
 """
 
+from dataclasses import dataclass
+
 import torch
 
 _RELATIVE_PENALTIES = torch.logspace(-6, 1, 22, dtype=torch.float64)
 _MOST_LEVERAGE = 1 - 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ridge:
+    """Head weights, (A, D), and the penalty of each attribute on their squares, (A,), NaN without labels."""
+
+    weights: torch.Tensor
+    penalties: torch.Tensor
 
 
 def ridge_head(
@@ -18,8 +28,8 @@ def ridge_head(
     *,
     units_B: torch.Tensor | None = None,
     weights_BA: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Return head weights, (A, D), without intercept; each attribute has the penalty of least left-out error.
+) -> Ridge:
+    """Return head weights without intercept; each attribute has the penalty of least left-out error.
 
     `units_B` number the prompt of each row; without, each row is a prompt of its own. `weights_BA` are how much each
     label counts. An attribute is fitted on the rows that have it; one without labels keeps weights of zero. Raises
@@ -28,6 +38,7 @@ def ridge_head(
     units_B = torch.arange(len(states_BD)) if units_B is None else units_B
     weights_BA = torch.ones_like(labels_BA) if weights_BA is None else weights_BA
     found = torch.zeros(labels_BA.shape[1], states_BD.shape[1], dtype=states_BD.dtype)
+    penalty_A = torch.full((labels_BA.shape[1],), float("nan"), dtype=torch.float64)
     for columns in _alike(labels_BA, weights_BA):
         is_labelled = ~labels_BA[:, columns[0]].isnan()
         if not is_labelled.any():
@@ -36,10 +47,12 @@ def ridge_head(
             raise ValueError("labels of at least two prompts are needed to choose a penalty")
         roots_B1 = weights_BA[is_labelled, columns[0], None].double().sqrt()
         states, labels = states_BD[is_labelled].double(), labels_BA[is_labelled][:, columns].double()
-        found[columns] = _fitted(roots_B1 * states, roots_B1 * labels, units_B[is_labelled]).to(found.dtype)
+        fitted = _fitted(roots_B1 * states, roots_B1 * labels, units_B[is_labelled])
+        found[columns] = fitted.weights.to(found.dtype)
+        penalty_A[columns] = fitted.penalties
     if labels_BA.isnan().all():
         raise ValueError("there is not a single label to fit a head to")
-    return found
+    return Ridge(found, penalty_A)
 
 
 def _alike(labels_BA: torch.Tensor, weights_BA: torch.Tensor) -> list[list[int]]:
@@ -52,7 +65,7 @@ def _alike(labels_BA: torch.Tensor, weights_BA: torch.Tensor) -> list[list[int]]
     return groups
 
 
-def _fitted(states_BD: torch.Tensor, labels_BA: torch.Tensor, units_B: torch.Tensor) -> torch.Tensor:
+def _fitted(states_BD: torch.Tensor, labels_BA: torch.Tensor, units_B: torch.Tensor) -> Ridge:
     left, singular, right = torch.linalg.svd(states_BD, full_matrices=False)
     projected = left.T @ labels_BA
     penalties = _RELATIVE_PENALTIES * singular.square().mean()
@@ -64,7 +77,7 @@ def _fitted(states_BD: torch.Tensor, labels_BA: torch.Tensor, units_B: torch.Ten
     penalty_A = penalties[torch.stack(errors).argmin(dim=0)]
     shrunk = singular[:, None] / (singular.square()[:, None] + penalty_A)
     weights_DA: torch.Tensor = right.T @ (shrunk * projected)
-    return weights_DA.T
+    return Ridge(weights_DA.T, penalty_A)
 
 
 def _blocks(units_B: torch.Tensor) -> list[torch.Tensor]:

@@ -6,10 +6,16 @@ import pytest
 from tiny_loop import steersman
 
 from steersman.cli.training_text import training_lines
+from steersman.pipeline import train_reward
 
 pytest_plugins = ("loop_fixtures",)
 pytestmark = pytest.mark.usefixtures("own_cache")
 
+CONFIG = """
+seed: 1
+data: {train: t.jsonl, validation: v.jsonl}
+reward: {model: tiny-random, max_tokens: 64, tune: {mode: frozen}}
+"""
 LOOP: dict[str, object] = {
     "steps": 4,
     "best_step": 2,
@@ -37,6 +43,30 @@ def test_a_solver_has_iterations_or_a_closed_form_and_no_steps() -> None:
     solved = {**LOOP, "tune_mode": "frozen", "metrics": {}, "steps": 69, "best_step": 69}
     assert training_lines(solved, made="m")[0] == "m (head fitted in 69 iterations)"
     assert training_lines({**solved, "steps": 0}, made="m")[0] == "m (head fitted in closed form)"
+
+
+def test_a_training_that_never_got_better_says_so() -> None:
+    told = "note: no step was better than the start, so the start is what was kept"
+    assert training_lines({**LOOP, "best_step": 0}, made="m")[-1] == told
+    assert told not in training_lines({**LOOP, "tune_mode": "frozen", "steps": 0, "best_step": 0}, made="m")
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_an_interrupted_training_says_when_nothing_was_kept(
+    is_kept: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG, encoding="utf-8")
+    if is_kept:
+        (tmp_path / "out" / "resume").mkdir(parents=True)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_reward, "run_outcome", interrupted)
+    said = steersman(capfd, "train", "reward", config, "--out", tmp_path / "out")
+    assert said.code == 130
+    assert ("so it begins anew" in said.err) is not is_kept
 
 
 def test_a_result_without_counts_is_one_line() -> None:

@@ -74,7 +74,7 @@ def test_an_interrupted_run_exits_with_130_and_one_line(tmp_path: Path, loop_cac
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130
-    assert said.splitlines()[-1] == "steersman: interrupted; the same command goes on where it stopped"
+    assert said.splitlines()[-1] == "steersman: interrupted; the same command goes on from what it kept"
     assert "Traceback" not in said
     assert not (out / "done").exists()
     assert partials(out) == []

@@ -63,7 +63,9 @@ def test_bradley_terry_is_the_logistic_regression_of_gaps() -> None:
 def test_regression_alone_is_the_closed_form() -> None:
     given = data()
     expected = ridge_head(given.responses, given.targets.labels, units_B=given.units)
-    torch.testing.assert_close(fit_probe(given, terms=terms("regression")).head.linear.weight.data, expected)
+    probe = fit_probe(given, terms=terms("regression"))
+    torch.testing.assert_close(probe.head.linear.weight.data, expected.weights)
+    assert list(probe.penalties.values()) == expected.penalties.tolist()
 
 
 @pytest.mark.parametrize("kind", ["ordinal", "categorical"])

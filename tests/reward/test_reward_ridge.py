@@ -41,7 +41,7 @@ def left_out_error(states: Matrix, label: Matrix, *, units: npt.NDArray[np.int64
 
 
 def heads(states: FloatArray, labels: FloatArray) -> FloatArray:
-    return ridge_head(torch.from_numpy(states), torch.from_numpy(labels)).numpy()
+    return ridge_head(torch.from_numpy(states), torch.from_numpy(labels)).weights.numpy()
 
 
 def shrinkage(states: FloatArray, labels: FloatArray) -> float:
@@ -57,7 +57,7 @@ def test_each_attribute_has_the_ridge_of_the_least_error_on_prompts_left_out(
 ) -> None:
     states, labels = problem(rows=rows, width=width, noise=noise)
     units = np.repeat(np.arange(rows), np.resize(unit_sizes, rows))[:rows]
-    found = ridge_head(torch.from_numpy(states), torch.from_numpy(labels), units_B=torch.from_numpy(units))
+    found = ridge_head(torch.from_numpy(states), torch.from_numpy(labels), units_B=torch.from_numpy(units)).weights
     for column in range(labels.shape[1]):
         expected = least_left_out(states, labels[:, column], units=units)
         assert found[column].numpy() == pytest.approx(expected, abs=1e-4)
@@ -82,6 +82,16 @@ def test_an_attribute_without_labels_has_weights_of_zero() -> None:
     states, labels = problem(rows=20, width=4, noise=0.5)
     labels[:, 1] = np.nan
     assert not heads(states, labels)[1].any()
+    found = ridge_head(torch.from_numpy(states), torch.from_numpy(labels))
+    assert found.penalties.isnan().tolist() == [False, True, False]
+
+
+def test_the_penalty_told_is_the_one_the_weights_were_fitted_with() -> None:
+    states, labels = problem(rows=20, width=4, noise=2.0)
+    found = ridge_head(torch.from_numpy(states), torch.from_numpy(labels))
+    for column, penalty in enumerate(found.penalties.tolist()):
+        same = Ridge(alpha=penalty, fit_intercept=False, solver="svd").fit(states.astype(float), labels[:, column])
+        assert found.weights[column].numpy() == pytest.approx(same.coef_, abs=1e-4)
 
 
 def test_a_label_of_weight_two_counts_as_two_equal_rows() -> None:
@@ -92,7 +102,8 @@ def test_a_label_of_weight_two_counts_as_two_equal_rows() -> None:
     units = torch.arange(12)
     weighed = ridge_head(torch.from_numpy(states), torch.from_numpy(labels), units_B=units, weights_BA=weights)
     twice = ridge_head(torch.from_numpy(states)[rows], torch.from_numpy(labels)[rows], units_B=units[rows])
-    torch.testing.assert_close(weighed, twice)
+    torch.testing.assert_close(weighed.weights, twice.weights)
+    torch.testing.assert_close(weighed.penalties, twice.penalties)
 
 
 def test_labels_of_a_single_prompt_are_refused() -> None:
@@ -107,5 +118,5 @@ def test_no_label_at_all_is_refused() -> None:
 
 
 def test_the_head_has_the_format_and_shape_of_a_linear_layer() -> None:
-    head = ridge_head(torch.ones(3, 4), torch.tensor([[1.0, 2.0]] * 3))
+    head = ridge_head(torch.ones(3, 4), torch.tensor([[1.0, 2.0]] * 3)).weights
     assert (head.shape, head.dtype) == ((2, 4), torch.float32)
