@@ -101,14 +101,14 @@ def _train(run: "Callable[[Progress], Outcome]", *, folder: Path, nproc: int, ki
         code = together.start_several(_arguments(click.get_current_context()), num_processes=nproc)
         raise click.exceptions.Exit(code)
     from steersman.cli.progress import bars
+    from steersman.pipeline.stage import has_kept_work
     from steersman.protocols import no_progress
-    from steersman.store.runs import RESUME_FOLDER
 
     with together.one_of_several() as is_first:
         try:
             outcome = run(bars if is_first else no_progress)
         except KeyboardInterrupt:
-            if is_first and not (folder / RESUME_FOLDER).is_dir():
+            if is_first and not has_kept_work(folder):
                 say("note: no step of this training was kept, so it begins anew; engine.save_every keeps some")
             raise
         if not is_first:

@@ -149,6 +149,11 @@ def _made(stage: Stage, make: Callable[[Path], Product]) -> Product:
             drop_empty_resumable(stage.folder)
 
 
+def has_kept_work(folder: Path) -> bool:
+    """Return whether an interrupted attempt in `folder` kept work that the next one goes on from."""
+    return (folder / RESUME_FOLDER).is_dir()
+
+
 def _reused(stage: Stage, *, began: float) -> Outcome:
     return Outcome(read_result(stage.folder), time.monotonic() - began, is_reused=True)
 
