@@ -39,5 +39,6 @@ def _pairs(result: Mapping[str, object]) -> list[str]:
     if "train_pairs" not in result:
         return []
     counts = [f"{result['train_pairs']} to train on", f"{result.get('validation_pairs')} to validate on"]
-    counts += [f"{result[name]} {words}" for name, words in _LEFT_OUT.items() if result.get(name)]
-    return [f"pairs: {', '.join(counts)}"]
+    left_out = [f"{result[name]} {words}" for name, words in _LEFT_OUT.items() if result.get(name)]
+    in_both = f"; in both files {', '.join(left_out)}" if left_out else ""
+    return [f"pairs: {', '.join(counts)}{in_both}"]

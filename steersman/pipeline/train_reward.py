@@ -102,10 +102,22 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
         "weights_source": spec.weights_source,
         "learning_curve": [asdict(point) for point in curve],
         "untrained": untrained,
-        "warnings": [f"{name}: nothing trains this output, so it means nothing" for name in untrained],
+        "warnings": _warnings(training, validation, untrained=untrained),
     }
     write_json(folder / "result.json", result)
     return Product(result, origin.ancestors, origin.simulated)
+
+
+def _warnings(training: RewardRows, validation: RewardRows, *, untrained: Sequence[str]) -> list[str]:
+    words = [f"{name}: nothing trains this output, so it means nothing" for name in untrained]
+    known, asked = set(training.held.prompts), validation.held.prompts
+    shared = sum(prompt in known for prompt in asked)
+    if shared:
+        words.append(
+            f"{shared} of {len(asked)} validation pairs have a prompt that is also trained on, so the figures do not"
+            " say how the model does on new prompts"
+        )
+    return words
 
 
 def _origin(base: ModelFolder, settings: TrainRewardSettings) -> Inheritance:

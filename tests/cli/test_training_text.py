@@ -34,7 +34,7 @@ def test_the_pairs_and_all_that_was_left_out_are_told() -> None:
     assert training_lines(LOOP, made="reward model in run/checkpoint") == [
         "reward model in run/checkpoint (best step 2 of 4, reward/validation_accuracy 1.0000,"
         " reward/validation_loss 0.5000)",
-        "pairs: 14 to train on, 4 to validate on, 26 longer than max_tokens and dropped, 5 tied",
+        "pairs: 14 to train on, 4 to validate on; in both files 26 longer than max_tokens and dropped, 5 tied",
         "note: verbosity: nothing trains this output, so it means nothing",
     ]
 

@@ -166,7 +166,7 @@ def test_a_pair_that_nobody_could_compare_is_left_out_and_counted(tmp_path: Path
 
 def test_outputs_without_labels_are_named_and_the_others_learn(tmp_path: Path) -> None:
     nine = ["quality", "toxicity", "humor", "creativity", *ATTRIBUTES]
-    result = trained(tmp_path, rated(8), rated(4), FROZEN, {"attributes": nine, "weights": "helpsteer2-70b"})
+    result = trained(tmp_path, rated(8), rated(4, start=8), FROZEN, {"attributes": nine, "weights": "helpsteer2-70b"})
     assert result["untrained"] == nine[:4]
     assert len(cast("list[str]", result["warnings"])) == 4
     assert result["weights_source"] == "published as helpsteer2-70b"
@@ -405,3 +405,12 @@ def test_the_head_starts_at_zero_where_that_is_asked_for(tmp_path: Path) -> None
     first = rows_of(tmp_path / "run" / "metrics.jsonl")[0]
     # 0 is predicted for labels of 3 and 1
     assert first["reward/validation_loss"] == pytest.approx((9 + 1) / 2)
+
+
+def test_validation_prompts_that_are_trained_on_are_warned_of(tmp_path: Path) -> None:
+    told = []
+    for start in (0, 2, 4):
+        data = files(tmp_path, rated(4), rated(2, start=start + 1))
+        result = train_reward.run(settings(data, FROZEN), out=tmp_path / f"run-{start}")
+        told += [[words.split(" have")[0] for words in cast("list[str]", result["warnings"])]]
+    assert told == [["2 of 2 validation pairs"], ["1 of 2 validation pairs"], []]
