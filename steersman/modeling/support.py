@@ -16,11 +16,16 @@ from steersman.modeling.packing import pack
 
 _STATES_TOLERANCE = 1e-3
 _LOGPROB_TOLERANCE = 1e-3
+# angles of positions that depend on the longest conversation of a row: a score would depend on its company
+_ROPES_OF_THE_LONGEST = ("dynamic", "longrope")
 _SUPPORTED = "use a decoder with full attention in every layer, such as Llama, Qwen or SmolLM"
 
 
 def check_attention(model: PreTrainedModel) -> None:
-    """Raise PluginError unless every layer attends to all earlier tokens by scaled dot-product attention."""
+    """Raise PluginError unless every layer attends to all earlier tokens by scaled dot-product attention.
+
+    Positions must mean the same whatever else is in a row.
+    """
     name, config = type(model).__name__, model.config.get_text_config()
     kinds = {*(getattr(config, "layer_types", None) or ["full_attention"])}
     window = getattr(config, "sliding_window", None)
@@ -30,6 +35,12 @@ def check_attention(model: PreTrainedModel) -> None:
         raise PluginError(f"{name} attends to the last {window} tokens only; {_SUPPORTED}")
     if model.config._attn_implementation != "sdpa":
         raise PluginError(f"{name} computes attention by {model.config._attn_implementation!r}; {_SUPPORTED}")
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type")
+    if rope in _ROPES_OF_THE_LONGEST:
+        raise PluginError(
+            f"{name} turns its states by the length of the longest conversation (rope_type {rope!r}), so that a score"
+            f" would depend on what shares its row; {_SUPPORTED}"
+        )
 
 
 @torch.no_grad()

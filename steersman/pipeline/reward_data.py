@@ -3,7 +3,7 @@
 Shapes: n pairs of responses, A attributes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,14 +16,17 @@ import torch
 from steersman.config.reward import RewardSettings
 from steersman.errors import DataError, join_faults
 from steersman.pipeline.examples import Part, read_released_preferences
+from steersman.pipeline.lineages import inherited
 from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
 from steersman.reward.agreement_weights import agreement_weights, dispersion_of
+from steersman.reward.scalarise import refuse_benchmark
 from steersman.sources.helpsteer2 import check_pairs
 from steersman.store.files import first_row, read_table
 from steersman.tables import PAIRS, Column, Table
 
 Numbers = npt.NDArray[np.float64]
 _TEXT = Column("text")
+_NEMO_MISSING = -100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +51,11 @@ def read_reward_data(path: Path, *, part: Part, reward: RewardSettings) -> Rewar
     """Return the pairs in `path`; its first row tells of what kind they are.
 
     Of a file with splits, those of `part`. Raises DataError for rows that are faulty or have no partner, when nothing
-    of what `reward` names is there, and when weights by agreement are asked of data without lists of ratings.
+    of what `reward` names is there, and when weights by agreement are asked of data without lists of ratings;
+    ConfigError when the weights of the reward are to be fitted to a benchmark.
     """
+    if part == "validation" and reward.weights == "fitted":
+        _refuse_benchmarks(path)
     first = first_row(path)
     if "chosen" in first:
         found = _of_pairs(path, num_attributes=len(reward.attributes))
@@ -60,6 +66,12 @@ def read_reward_data(path: Path, *, part: Part, reward: RewardSettings) -> Rewar
     if _needs_weights(part, reward):
         raise _no_lists(path)
     return found
+
+
+def _refuse_benchmarks(path: Path) -> None:
+    # a file tells little by its own name: by that of its folder, and by what it was made from, more
+    for name in (path.name, path.absolute().parent.name, *(each.work for each in inherited([path], role="").ancestors)):
+        refuse_benchmark(name)
 
 
 def _of_pairs(path: Path, *, num_attributes: int) -> RewardData:
@@ -98,6 +110,7 @@ def _of_ratings(path: Path, *, part: Part, reward: RewardSettings, first: dict[s
     columns = {name: _label_column(name, reward=reward, has_lists=has_lists) for name in asked}
     rows = read_table(path, table=Table("examples", {"prompt": _TEXT, "response": _TEXT, **columns}))
     check_pairs({path: rows})
+    _refuse_missing_marks(path, rows, names=asked)
     labels = _labels(rows, names=reward.attributes)
     preferred = _labels(rows, names=[reward.preference_column])[..., 0]
     if np.isnan(labels).all() and np.isnan(preferred).all():
@@ -117,6 +130,20 @@ def _of_ratings(path: Path, *, part: Part, reward: RewardSettings, first: dict[s
         raise _no_lists(path)
     weights = _weights(rows, names=reward.attributes) if _needs_weights(part, reward) else None
     return RewardData(str(path), rows["prompt"].gather_every(2).to_list(), responses, labels, strengths, weights)
+
+
+def _refuse_missing_marks(path: Path, rows: pl.DataFrame, *, names: Iterable[str]) -> None:
+    faults = [
+        f"{path}: row {row + 1}: {name!r} is {_NEMO_MISSING}"
+        for name in names
+        if not _is_list(rows, name)
+        for row in np.flatnonzero((rows[name] == _NEMO_MISSING).fill_null(value=False).to_numpy())
+    ]
+    if faults:
+        raise DataError(
+            f"{join_faults(faults)}: with this number NeMo-Aligner marks a missing label, and here it would be learnt;"
+            " leave such labels out, or give null"
+        )
 
 
 def _label_column(name: str, *, reward: RewardSettings, has_lists: bool) -> Column:

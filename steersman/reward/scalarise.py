@@ -74,6 +74,14 @@ class FittedWeights:
         return f"fitted on {self.num_pairs} untied pairs of {self.source} ({self.num_ties} ties left out)"
 
 
+def refuse_benchmark(source: str) -> None:
+    """Raise ConfigError when `source` is called like a benchmark: weights fitted on one would flatter it."""
+    letters = "".join(each for each in source.casefold() if each.isalnum())
+    found = [name for name in _BENCHMARKS if name in letters]
+    if found:
+        raise ConfigError(f"{source}: weights fitted on a benchmark would flatter it; fit them on validation pairs")
+
+
 def fit_weights(
     gaps_PA: torch.Tensor,
     strengths_P: torch.Tensor,
@@ -91,7 +99,7 @@ def fit_weights(
     Raises ConfigError when `source` is a benchmark, DataError when no pair is untied, ValueError for gaps that are not
     finite or a penalty that is not above zero.
     """
-    _refuse_benchmark(source)
+    refuse_benchmark(source)
     check_shape("gaps_PA", gaps_PA, *strengths_P.shape, len(attributes))
     if not penalty > 0:
         raise ValueError(f"penalty must be above zero, got {penalty}: separable pairs have no finite weights without")
@@ -114,13 +122,6 @@ def fit_weights(
         penalty=penalty,
         loss=loss,
     )
-
-
-def _refuse_benchmark(source: str) -> None:
-    letters = "".join(each for each in source.casefold() if each.isalnum())
-    found = [name for name in _BENCHMARKS if name in letters]
-    if found:
-        raise ConfigError(f"{source}: weights fitted on a benchmark would flatter it; fit them on validation pairs")
 
 
 def _most_likely(wins_PA: torch.Tensor, *, penalty: float) -> torch.Tensor:

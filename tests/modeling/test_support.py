@@ -23,7 +23,7 @@ from transformers import (
 from steersman.errors import PluginError
 from steersman.modeling import packing
 from steersman.modeling.chat import Group, ResponseTokens
-from steersman.modeling.layers import layers_of
+from steersman.modeling.layers import all_states, layers_of
 from steersman.modeling.loading import load_policy
 from steersman.modeling.sampling import decode_batch
 from steersman.modeling.support import check_attention, check_logprobs, check_packing
@@ -36,6 +36,13 @@ SHAPE: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
+}
+LONGROPE: dict[str, Any] = {
+    "rope_type": "longrope",
+    "factor": 4.0,
+    "short_factor": [1.0] * 4,
+    "long_factor": [8.0] * 4,
+    "original_max_position_embeddings": 8,
 }
 GROUP = Group((5, 6, 7), (ResponseTokens((8, 9, 10), 2), ResponseTokens((11, 12), 2)))
 
@@ -80,6 +87,25 @@ def test_attention_that_takes_no_boolean_mask_is_refused() -> None:
     # the refusal is for a reason: there a boolean mask is added instead of applied
     with pytest.raises(PluginError, match="other states for packed responses"):
         check_packing(model, GROUP)
+
+
+@pytest.mark.parametrize("rope", [{"rope_type": "dynamic", "factor": 4.0}, LONGROPE], ids=["dynamic", "longrope"])
+def test_positions_that_depend_on_the_longest_conversation_are_refused(rope: dict[str, Any]) -> None:
+    # 8 tokens are read as trained, more make transformers turn the states of all tokens otherwise
+    config = LlamaConfig(**SHAPE, max_position_embeddings=8, rope_parameters={"rope_theta": 1e4, **rope})
+    model = made(LlamaForCausalLM, config)
+    long = Group((5, 6, 7), (ResponseTokens(tuple(range(8, 40)), 32),))
+    with torch.no_grad():
+        alone = all_states(model, packing.pack([GROUP]))
+        in_company = all_states(model, packing.pack([GROUP, long]))[: GROUP.num_tokens]
+    assert (in_company - alone).norm() > 0.01 * alone.norm()
+    with pytest.raises(PluginError, match=f"longest conversation \\(rope_type '{rope['rope_type']}'"):
+        check_attention(model)
+
+
+def test_positions_that_are_scaled_once_for_all_are_supported() -> None:
+    rope = {"rope_type": "linear", "rope_theta": 1e4, "factor": 4.0}
+    check_attention(made(LlamaForCausalLM, LlamaConfig(**SHAPE, rope_parameters=rope)))
 
 
 def test_a_pack_in_which_responses_see_each_other_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
