@@ -1,6 +1,7 @@
 """The door: parse, run one verb, turn errors into one clear line and an exit code."""
 
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from steersman.cli.train_verbs import train
 from steersman.errors import EXIT_DONE, EXIT_OUR_FAULT, EXIT_USER_INPUT, SteersmanError
 
 EXIT_INTERRUPTED = 130
+# a launcher sets it in processes that train together
+_RANK_VARIABLE = "RANK"
 # Packages of the extra `train`: a base install has none of them.
 _TRAIN_PACKAGES = frozenset({"torch", "transformers", "peft", "gguf", "safetensors", "tokenizers"})
 
@@ -63,6 +66,15 @@ _PLACE_ERRORS = {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, e
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 a check fell short, 2 wrong input, 3 a fault of ours."""
+    code = _run(argv)
+    if _RANK_VARIABLE in os.environ and "torch" in sys.modules:
+        from steersman.pipeline.together import end_one_of_several
+
+        end_one_of_several(code)
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         found = cli.main(args=None if argv is None else list(argv), prog_name="steersman", standalone_mode=False)
     except (SteersmanError, click.ClickException, click.Abort, KeyboardInterrupt, ModuleNotFoundError) as error:

@@ -9,8 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -47,6 +48,19 @@ def joined() -> Iterator[None]:
         yield from _joined()
 
 
+def leave(code: int) -> NoReturn:
+    """End this process, which has been in a group and has said everything, with `code` and at once.
+
+    A thread of gloo holds on for a moment to the tensor that it exchanged last. When it lets go of it while the
+    interpreter is taken down, the whole process aborts, and when the group is broken, its end may wait for ever.
+    """
+    with suppress(OSError):
+        # whoever read what was said may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
 def _joined() -> Iterator[None]:
     _choose_device()
     store, rank, size = next(iter(rendezvous("env://", timeout=_PATIENCE)))
@@ -72,9 +86,9 @@ def _speak_or_leave(error: BaseException, *, add: _Add) -> None:
     """Return when this process is the one that tells the user of the end, else end it without a word."""
     is_lost = _is_lost_connection(error)
     if is_launched_by_us() and (is_lost or isinstance(error, KeyboardInterrupt)):
-        _leave()
+        _wait_for_the_end()
     if not _is_first_to_fail(add):
-        _leave()
+        _wait_for_the_end()
     if is_lost:
         raise RunError(
             "another process of this training was lost (killed, or out of memory?); the same command goes on from the"
@@ -97,13 +111,10 @@ def _is_first_to_fail(add: _Add) -> bool:
         return False
 
 
-def _leave() -> None:
+def _wait_for_the_end() -> NoReturn:
     """Wait to be ended by the launcher, which looks for the process that failed first; then end."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     time.sleep(_LINGER_SECONDS)
-    # no destructors: those of a broken group may wait for ever
-    os._exit(EXIT_OUR_FAULT)
+    leave(EXIT_OUR_FAULT)
 
 
 @contextmanager

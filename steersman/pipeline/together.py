@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from steersman.engine.group import is_member, joined
+from steersman.engine.group import is_member, joined, leave
 from steersman.engine.launch import launch
 from steersman.engine.processes import is_first, num_processes, of_first
 from steersman.errors import ConfigError
@@ -19,6 +19,12 @@ def one_of_several() -> Iterator[bool]:
     """Join the processes that a launcher started with this one, if any, and say whether this is the first of them."""
     with joined():
         yield is_first()
+
+
+def end_one_of_several(code: int) -> None:
+    """End this process with `code` when a launcher started it with others; once all is said, nothing may change it."""
+    if is_member():
+        leave(code)
 
 
 def start_several(arguments: Sequence[str], *, num_processes: int) -> int:

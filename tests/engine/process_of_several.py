@@ -12,10 +12,11 @@ import torch
 from noise_training import Network, noise_schedule, objective_of, trained
 
 from steersman.config.engine import Strategy
-from steersman.engine.group import joined
+from steersman.engine.group import joined, leave
 from steersman.engine.objective import Objective
 from steersman.engine.processes import is_first
 from steersman.engine.sharding import laid_out
+from steersman.errors import EXIT_DONE
 
 STOPPED = 9
 
@@ -60,4 +61,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except SystemExit:
+        leave(STOPPED)
+    leave(EXIT_DONE)

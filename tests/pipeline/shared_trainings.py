@@ -13,8 +13,9 @@ from tiny_encoders import write_encoder
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from steersman.config.run import TrainDpoSettings, TrainRewardSettings
-from steersman.engine.group import joined
+from steersman.engine.group import joined, leave
 from steersman.engine.processes import is_first, of_first
+from steersman.errors import EXIT_DONE
 from steersman.modeling.loading import write_tiny_model
 from steersman.pipeline import train_dpo, train_reward
 from steersman.records import ATTRIBUTES
@@ -179,3 +180,4 @@ def train_all(base: Path) -> None:
 if __name__ == "__main__":
     with joined():
         train_all(Path(sys.argv[1]))
+    leave(EXIT_DONE)

@@ -16,6 +16,8 @@ from tiny_loop import object_of, rows_of, start_steersman
 from torch.testing import assert_close
 
 from steersman.config.loading import dump_settings
+from steersman.engine.launch import launch
+from steersman.errors import EXIT_USER_INPUT
 
 WAIT_SECONDS = 240.0
 # many more steps than are done by the time that the first checkpoint is seen
@@ -122,3 +124,14 @@ def test_two_processes_that_were_killed_go_on_to_what_one_trains(place: Place) -
         assert_close(again[name], weights, atol=1e-5, rtol=1e-5)
     for mine, theirs in zip(place.log("two"), place.log("whole"), strict=True):
         assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_fault_keeps_its_exit_code_and_is_told_once_when_interpreters_cannot_be_taken_down(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    words = ("train", "reward", str(place.folder / "config.yaml"), "--out", str(place.folder / "none"))
+    missing = ("--set", "data.train=nowhere.jsonl")
+    assert launch("aborting_process", [*words, *missing], num_processes=2) == EXIT_USER_INPUT
+    assert capfd.readouterr().err.count("nowhere.jsonl: no such file") == 1
