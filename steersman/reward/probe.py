@@ -25,7 +25,7 @@ from steersman.reward.solver import minimise
 from steersman.reward.terms import Terms
 
 # of the mean squared feature, which is one
-PENALTIES: tuple[float, ...] = tuple(10.0**power for power in (2.0, 1.5, 1.0, 0.5, 0.0, -0.5, -1.0, -2.0, -3.0))
+PENALTIES: tuple[float, ...] = tuple(10.0**power for power in (2, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -2, -2.5, -3))
 _GATE_SEED = 0
 _ROUGH, _FINE = 1e-6, 1e-12
 # keeps thresholds apart where no label lies between them
