@@ -59,7 +59,8 @@ class LengthScorer:
             raise RuntimeError("boom")
         self.calls.append(list(zip(prompts, responses, strict=True)))
         advance(len(prompts))
-        outputs = np.array([[len(r), len(p)] for p, r in zip(prompts, responses, strict=True)], dtype=np.float32)
+        pairs = zip(prompts, responses, strict=True)
+        outputs = np.array([[len(r), len(p)] for p, r in pairs], dtype=np.float32).reshape(-1, 2)
         outputs[[row for row, response in enumerate(responses) if response == "endless"]] = np.inf
         cut = tuple(row for row, response in enumerate(responses) if response == "cut")
         num_tokens = sum(map(len, set(prompts))) + sum(map(len, responses))

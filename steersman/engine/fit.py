@@ -1,5 +1,6 @@
 """The one training loop: shuffled batches, rows within a token budget, AdamW, validation, the best weights kept."""
 
+import logging
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ from steersman.engine.step import make_optimiser, parameters_of, take_step
 from steersman.errors import RunError
 from steersman.protocols import note
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class FitResult:
@@ -39,8 +42,9 @@ def fit(model: nn.Module, objective: Objective, *, schedule: Schedule, reports: 
 
     The metrics are `step`, the mean `train_loss` since the last evaluation, `learning_rate`, `gradient_norm` and those
     of validation. The model stays in the mode it is in: one loaded for evaluation trains without dropout. Of several
-    processes all call it alike, and the first one reports. Raises RunError when the validation loss is not finite at
-    the start, or a checkpoint cannot be written.
+    processes all call it alike, and the first one reports. A gradient that is not finite ends the training. Raises
+    RunError when the validation loss is not finite at the start, when no step was better than the start before such a
+    gradient, or a checkpoint cannot be written.
     """
     with recomputing(model) if schedule.engine.checkpointing else nullcontext():
         return _fit(model, objective, schedule=schedule, reports=reports if is_first() else SILENT)
@@ -56,6 +60,9 @@ def _fit(model: nn.Module, objective: Objective, *, schedule: Schedule, reports:
     _tell_again(standing, islice(plan, standing.step), objective, reports=reports)
     for batch in plan:
         _step(standing, optimiser, objective, batch, schedule=schedule)
+        if not math.isfinite(standing.norm):
+            _end_early(standing)
+            break
         reports.advance(num_tokens(batch, tokens=objective.tokens))
         note(reports.advance, {"loss": standing.losses[-1]})
         if standing.step % schedule.evaluate_every == 0 or standing.step == last_step:
@@ -107,6 +114,16 @@ def _step(
     loss, standing.norm = take_step(optimiser, objective, batch, rate=standing.rate, schedule=schedule)
     standing.losses.append(loss)
     standing.tokens += num_tokens(batch, tokens=objective.tokens)
+
+
+def _end_early(standing: Standing) -> None:
+    """Take back the step that could not be taken, and say so; raises RunError when there is nothing to keep."""
+    what, advice = f"the gradient's norm is {standing.norm} at step {standing.step}", "lower optimiser.learning_rate"
+    if standing.best_step == 0:
+        raise RunError(f"{what}, and no step before was better than the start; {advice}")
+    if is_first():
+        logger.warning("%s: the training ends with the weights of step %d; %s", what, standing.best_step, advice)
+    standing.step -= 1
 
 
 def _evaluated(standing: Standing, optimiser: torch.optim.AdamW, objective: Objective) -> Mapping[str, float]:

@@ -1,5 +1,6 @@
 """One optimiser step: rows within a token budget, over all processes, and AdamW."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,11 +15,22 @@ from steersman.modeling.rows import autocast
 
 
 def make_optimiser(model: nn.Module, *, optimiser: OptimiserSettings) -> torch.optim.AdamW:
-    """Return AdamW over what is trained in `model`; vectors (norms, biases) are not decayed."""
+    """Return AdamW over what is trained in `model`.
+
+    Vectors (norms, biases) are not decayed, nor is anything in a module that says `holds_biases`.
+    """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    biases = {
+        parameter
+        for module in model.modules()
+        if getattr(module, "holds_biases", False)
+        for parameter in module.parameters()
+    }
+    decayed = [each for each in trained if each.ndim >= 2 and each not in biases]
+    others = [each for each in trained if each.ndim < 2 or each in biases]
     groups = [
-        {"params": [each for each in trained if each.ndim >= 2], "weight_decay": optimiser.weight_decay},
-        {"params": [each for each in trained if each.ndim < 2], "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": optimiser.weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=optimiser.learning_rate, betas=optimiser.betas)
 
@@ -33,7 +45,8 @@ def take_step(
 ) -> tuple[float, float]:
     """Take one optimiser step on the groups `batch`; return its loss and the gradient's norm before clipping.
 
-    Every process computes a part of the batch, and both numbers are of the whole.
+    Every process computes a part of the batch, and both numbers are of the whole. Weights and moments stay as they are
+    when the norm is not finite: no later step could bring them back.
     """
     parameters = parameters_of(optimiser)
     optimiser.zero_grad(set_to_none=True)
@@ -43,9 +56,10 @@ def take_step(
         add_up_gradients(parameters)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    norm = torch.nn.utils.clip_grad_norm_(parameters, schedule.optimiser.clip_norm)
-    optimiser.step()
-    return loss, whole_value(norm).item()
+    norm = whole_value(torch.nn.utils.clip_grad_norm_(parameters, schedule.optimiser.clip_norm)).item()
+    if math.isfinite(norm):
+        optimiser.step()
+    return loss, norm
 
 
 def _backward(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from steersman.errors import RunError
 from steersman.reward.spec import NUM_LEVELS, RewardSpec
 
 _FIRST_THRESHOLD, _FIRST_STEP = -2.0, 1.0
@@ -30,6 +31,9 @@ class Outputs(NamedTuple):
 class Thresholds(nn.Module):
     """Increasing numbers, shape (rows, count): a first one and positive steps."""
 
+    # places on a scale: weight decay would draw them to zero
+    holds_biases = True
+
     def __init__(self, rows: int, count: int, *, first: float, step: float) -> None:
         super().__init__()
         self.first = nn.Parameter(torch.full((rows, 1), first))
@@ -37,9 +41,9 @@ class Thresholds(nn.Module):
         self.steps = nn.Parameter(torch.full((rows, count - 1), step).expm1().log())
 
     def forward(self) -> torch.Tensor:
-        """Return the thresholds, lowest first."""
+        """Return the thresholds, lowest first; raises RunError when rounding has made two of them one."""
         steps = nn.functional.softplus(self.steps)
-        return torch.cat([self.first, self.first + steps.cumsum(dim=1)], dim=1)
+        return _increasing(torch.cat([self.first, self.first + steps.cumsum(dim=1)], dim=1))
 
 
 class TieThresholds(nn.Module):
@@ -50,8 +54,17 @@ class TieThresholds(nn.Module):
         self.steps = nn.Parameter(torch.tensor([first] + [step] * (count - 1)).expm1().log())
 
     def forward(self) -> torch.Tensor:
-        """Return the thresholds, lowest first."""
-        return nn.functional.softplus(self.steps).cumsum(dim=0)
+        """Return the thresholds, lowest first; raises RunError when rounding has made two of them one."""
+        return _increasing(nn.functional.softplus(self.steps).cumsum(dim=0))
+
+
+def _increasing(thresholds: torch.Tensor) -> torch.Tensor:
+    if not (thresholds.diff(dim=-1) > 0).all():
+        raise RunError(
+            f"the thresholds between levels ran together or are no numbers: {thresholds.tolist()}; lower"
+            " optimiser.learning_rate"
+        )
+    return thresholds
 
 
 class Gate(nn.Module):

@@ -23,12 +23,17 @@ class RemoteRewardBody(BaseModel):
 
 
 def parse_remote_reward(body: bytes) -> Rows:
-    """Return one row per query; raises DataError for every fault."""
+    """Return one row per query; raises DataError for every fault.
+
+    No query gives no row: OpenRLHF deals a single query out over all of its servers, and the others get none.
+    """
     asked = parse(body, model=RemoteRewardBody)
     prompts = asked.prompts if asked.prompts is not None else [None] * len(asked.query)
     if len(prompts) != len(asked.query):
         raise DataError(f"{len(asked.query)} query and {len(prompts)} prompts; one prompt belongs to each query")
     queries = list(zip(asked.query, prompts, strict=True))
+    if not queries:
+        return Rows((), ())
     return check_rows(rows_of_conversations(queries, read=_conversation, name="query"))
 
 

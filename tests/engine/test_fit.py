@@ -1,6 +1,7 @@
 """The training loop on models small enough to do by hand."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch.testing import assert_close
 from steersman.engine.objective import Objective
 from steersman.engine.step import make_optimiser
 from steersman.errors import RunError
+from steersman.reward.heads import Head
+from steersman.reward.spec import RewardSpec
 
 
 def test_the_loss_of_a_batch_is_the_mean_over_its_labels() -> None:
@@ -126,6 +129,33 @@ def test_a_validation_loss_that_is_no_number_is_never_the_best() -> None:
     assert model.weight.item() == 0.25
 
 
+def breaking_at(step: int, model: Constant, losses: Sequence[float]) -> Objective:
+    """Return an objective of one row a step, whose loss is infinite at `step`."""
+    objective, _ = judged(model, losses)
+    calls = iter(range(1, 100))
+
+    def loss_of(indices: Sequence[int]) -> torch.Tensor:
+        return objective.loss_of(indices) * (float("inf") if next(calls) == step else 1.0)
+
+    return replace(objective, loss_of=loss_of)
+
+
+def test_a_gradient_that_is_no_number_ends_the_training_with_the_best_weights(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    alone, model = Constant(), Constant()
+    run(alone, judged(alone, [5.0, 4.0, 3.0])[0], schedule(epochs=2))
+    result = run(model, breaking_at(3, model, [5.0, 4.0, 3.0]), schedule(epochs=9))
+    assert (result.steps, result.best_step, model.weight.item()) == (2, 2, alone.weight.item())
+    assert "the gradient's norm is inf at step 3: the training ends with the weights of step 2" in caplog.text
+
+
+def test_a_gradient_that_is_no_number_is_an_error_where_no_step_was_better() -> None:
+    model = Constant(0.25)
+    with pytest.raises(RunError, match="norm is inf at step 2, and no step before was better than the start"):
+        run(model, breaking_at(2, model, [1.0, 1.0]), schedule(epochs=9))
+
+
 def test_a_start_whose_loss_is_no_number_is_refused() -> None:
     model = Constant()
     objective, _ = judged(model, [float("nan")])
@@ -189,6 +219,15 @@ def test_decay_shrinks_matrices_and_leaves_vectors() -> None:
     run(model, objective, schedule(learning_rate=0.1, weight_decay=0.5))
     assert_close(model.weight.detach(), torch.full((1, 2), 1 - 0.1 * 0.5))
     assert model.bias.item() == 1.0
+
+
+def test_what_says_that_it_holds_biases_is_not_decayed_whatever_its_shape() -> None:
+    head = Head(3, spec=RewardSpec("ordinal", ("helpfulness", "coherence"), {}))
+    decayed, others = make_optimiser(head, optimiser=optimiser_settings(weight_decay=0.5)).param_groups
+    assert [id(each) for each in decayed["params"]] == [id(head.linear.weight)]
+    assert head.thresholds is not None
+    assert {id(each) for each in others["params"]} == {id(head.thresholds.first), id(head.thresholds.steps)}
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
 
 
 def test_frozen_weights_are_not_given_to_the_optimiser() -> None:

@@ -76,6 +76,11 @@ def test_rewards_come_as_openrlhf_expects_them(url: str) -> None:
     }
 
 
+def test_a_server_to_which_openrlhf_deals_no_query_answers_with_no_rewards(url: str) -> None:
+    answer = post(url, "/get_reward", {"query": [], "prompts": [], "labels": []})
+    assert (answer.status_code, answer.json()["rewards"]) == (200, [])
+
+
 def test_openrlhf_without_prompts_or_with_a_first_mark_is_understood(url: str) -> None:
     alone = post(url, "/get_reward", {"query": [CHATML_PROMPT + "Hello<|im_end|>"]})
     marked = post(url, "/get_reward", {"query": ["<s>HiHello</s>"], "prompts": ["Hi"]})
@@ -96,7 +101,6 @@ def test_openrlhf_without_prompts_or_with_a_first_mark_is_understood(url: str) -
         ("/classify", {"input": []}, "nothing to score"),
         ("/classify", {"input": [CHATML_PROMPT + "x", "plain"]}, "input.1: prompt and response cannot be told apart"),
         ("/classify", {"input": CHATML_PROMPT + "x", "use_activation": True}, "use_activation: "),
-        ("/get_reward", {"query": []}, "nothing to score"),
         ("/get_reward", {"query": ["ab"], "prompts": []}, "1 query and 0 prompts"),
         ("/get_reward", {"query": ["ab", "cd"], "prompts": ["a", "x"]}, "query.1: prompt and response cannot"),
         ("/get_reward", {"query": ["[INST] a [/INST] b"], "prompts": ["[INST] a [/INST]"]}, "begins with '[INST]'"),
@@ -138,7 +142,7 @@ def test_metrics_are_in_the_text_format_of_prometheus(url: str) -> None:
 
     before = samples()
     post(url, "/get_reward", {"query": [CHATML_PROMPT + "Hello"] * 3})
-    post(url, "/get_reward", {"query": []})
+    post(url, "/get_reward", {"query": ["plain"]})
     httpx.get(f"{url}/wherever")
     after = samples()
     for key, rise in {
