@@ -1,5 +1,6 @@
 """What moves in each mode, and that merging adapters changes no output."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,13 @@ def shake(model: nn.Module) -> None:
         for each in model.parameters():
             if each.requires_grad:
                 each.add_(torch.randn(each.shape, generator=generator), alpha=0.3)
+
+
+def test_adapters_are_put_in_without_a_word(backbone: PreTrainedModel) -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        make_trainable(backbone, tune=LORA)
+    assert [str(each.message) for each in said] == []
 
 
 def test_upper_trains_the_top_layers_and_the_norm(backbone: PreTrainedModel) -> None:
