@@ -184,10 +184,10 @@ def _judged_pairs(name: str, pairs: Pairs, subset: str, *, seed: int) -> Indices
     return others
 
 
-def best_reading(errors: Mapping[str, Mapping[Reading, Numbers]]) -> Reading:
-    """Return the reading with the highest accuracy at its best penalty, in the mean over corpora."""
-    first = next(iter(errors.values()))
-    return max(first, key=lambda reading: np.mean([found[reading].mean(axis=0).max() for found in errors.values()]))
+def best_reading(screens: Mapping[str, Mapping[Reading, float]]) -> Reading:
+    """Return the reading with the highest accuracy in the mean over corpora."""
+    first = next(iter(screens.values()))
+    return max(first, key=lambda reading: np.mean([found[reading] for found in screens.values()]))
 
 
 def _mean(values: Numbers) -> Interval:

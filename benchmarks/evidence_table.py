@@ -43,9 +43,13 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything in the tables; what was not run is empty."""
+    """Everything in the tables; what was not run is empty.
+
+    `screens` are accuracies, 0-1, by corpus and reading, of the quick ridge that chose `reading`, at its best penalty.
+    """
 
     reading: Reading
+    screens: Mapping[str, Mapping[Reading, float]]
     scorers: Sequence[Scorer]
     readings: Mapping[Reading, Accuracy]
     curve: Mapping[tuple[str, int], Accuracy]
@@ -215,6 +219,7 @@ def circumstance_lines(figures: Figures) -> list[str]:
         f"- Heads: on {facts.model}, frozen, the state after {reading.layers} layers, {reading.pooling} over the"
         " answer. That reading was chosen on Open Assistant and HH-RLHF alone, by a quick ridge on gaps; no label of"
         " HelpSteer2 had a say. The penalty of each head is chosen inside its training pairs.",
+        f"- That ridge, %, at its best penalty: {'; '.join(_screen(name, figures) for name in figures.screens)}.",
         f"- {len(SEEDS)} seeds, each with {FOLDS} folds of prompts of both of HelpSteer2's files (prompts in several"
         f" pairs: {facts.shared_prompts}); a figure is the mean over seeds, pair by pair. TF-IDF and MiniLM predict"
         f" attributes beside helpfulness with seed {SEEDS[0]} only. Intervals: {ROUNDS} bootstrap resamples of pairs.",
@@ -223,6 +228,18 @@ def circumstance_lines(figures: Figures) -> list[str]:
         f"- Command: `{facts.command}`. Commit: {facts.commit}.",
         f"- Machine: {facts.machine}. {facts.versions}.",
     ]
+
+
+def _screen(name: str, figures: Figures) -> str:
+    found = figures.screens[name]
+    best = max(found, key=lambda each: found[each])
+    last = Reading(max(each.layers for each in found), "last")
+    shown = {"chosen": figures.reading, "last token of the last layer": last, f"best there ({_words(best)})": best}
+    return f"{name} {', '.join(f'{words} {100 * found[each]:.1f}' for words, each in shown.items())}"
+
+
+def _words(reading: Reading) -> str:
+    return f"{reading.layers} layers, {reading.pooling}"
 
 
 def _head(*cells: str) -> list[str]:
