@@ -11,7 +11,7 @@ from typing import Self, cast
 import httpx
 
 from steersman.errors import ConfigError, RunError, SteersmanError
-from steersman.records import Message
+from steersman.records import Message, joined_parts
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class RewardClient:
     def scores(self, prompts: Sequence[Conversation], completions: Sequence[Conversation]) -> list[dict[str, float]]:
         """Return `{output: score, ..., "reward": reward}` of each completion, in order.
 
-        Raises ValueError for more of one than of the other.
+        Raises ValueError for more of one than of the other, and for a turn with parts that are no text.
         """
         if len(prompts) != len(completions):
             raise ValueError(f"{len(prompts)} prompts and {len(completions)} completions; one of each makes a row")
@@ -237,11 +237,17 @@ class RewardClient:
 def _reward_row(prompt: Conversation, completion: Conversation) -> dict[str, object]:
     """Return the row of one completion; turns before its last one, such as calls of tools, belong to the prompt."""
     asked: list[Mapping[str, object]] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [*prompt]
+    response: object = completion
     if not isinstance(completion, str):
         asked += completion[:-1]
-        completion = str(completion[-1]["content"])
-    turns = [{"role": turn["role"], "content": turn["content"]} for turn in asked if turn["role"] != "system"]
-    return {"prompt": turns, "response": completion}
+        response = _text(completion[-1]["content"])
+    turns = [{"role": turn["role"], "content": _text(turn["content"])} for turn in asked if turn["role"] != "system"]
+    return {"prompt": turns, "response": response}
+
+
+def _text(content: object) -> object:
+    # what is neither text nor parts is for the server to refuse
+    return joined_parts(content) if isinstance(content, list) else content
 
 
 def _pause_seconds(answer: httpx.Response | None) -> float:

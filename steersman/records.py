@@ -1,7 +1,7 @@
 """The single things of the domain as frozen records, the five attributes and their scale."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -113,3 +113,23 @@ def text_to_messages(text: str) -> tuple[Message, ...]:
     for name, content in zip(rest[0::2], rest[1::2], strict=True):
         turns.append(("user" if name == "User" else "assistant", content))
     return tuple(Message(role, unescape_marker(content)) for role, content in turns)
+
+
+def joined_parts(parts: Sequence[object]) -> str:
+    """Return the text of a turn whose content is a list of parts, as in OpenAI's API: the texts of its parts as one.
+
+    Raises ValueError for no parts, and names the first part that is not `{"type": "text", "text": ...}`.
+    """
+    if not parts:
+        raise ValueError("the content has no parts; give it one of type 'text', or a text")
+    return "".join(_part_text(part, number=number) for number, part in enumerate(parts))
+
+
+def _part_text(part: object, *, number: int) -> str:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if kind != "text":
+        raise ValueError(f"part {number} of the content is of type {kind!r}; only parts of type 'text' can be read")
+    text = part.get("text") if isinstance(part, Mapping) else None
+    if not isinstance(text, str):
+        raise ValueError(f"part {number} of the content is of type 'text' and has no text")
+    return text

@@ -87,7 +87,7 @@ def parse(body: bytes, *, model: type[B]) -> B:
         return model.model_validate_json(body)
     except ValidationError as error:
         found = one_fault_each(error.errors(include_url=False, include_input=False), choice=_CHOICE)
-        faults = [f"{_place(each['loc'])}{each['msg']}" for each in found]
+        faults = [f"{_place(each['loc'])}{each['msg'].removeprefix('Value error, ')}" for each in found]
         raise DataError(join_faults(faults)) from error
 
 

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from steersman.records import joined_parts
 from steersman.serving.batching import Scores
 from steersman.serving.bodies import check_model, parse
 from steersman.serving.results import named_scores
@@ -19,12 +20,17 @@ from steersman.serving.rows import Rows, check_rows, rows_of_conversations
 
 
 class ChatTurn(BaseModel):
-    """One turn; what else a client sends with it is not read."""
+    """One turn, its content a text or parts of text; what else a client sends with it is not read."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
     role: str
     content: str
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _as_text(cls, content: object) -> object:
+        return joined_parts(content) if isinstance(content, list) else content
 
 
 class ChatBody(BaseModel):

@@ -46,6 +46,38 @@ def test_the_openai_client_reads_scores_models_and_faults(url: str) -> None:
             client.chat.completions.create(model=NAME, messages=[USER])
 
 
+def parts(*texts: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text} for text in texts]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/classify"])
+def test_the_parts_of_a_turn_are_one_text(url: str, path: str) -> None:
+    in_parts = [{**USER, "content": parts("H", "i")}, {**ANSWER, "content": parts("Hel", "lo")}]
+    answers = [post(url, path, {"model": NAME, "messages": turns}) for turns in (in_parts, [USER, ANSWER])]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    key = "data" if path == "/classify" else "choices"
+    assert answers[0].json()[key] == answers[1].json()[key]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (
+            [*parts("Hi"), {"type": "image_url", "image_url": {"url": "x"}}],
+            "part 1 of the content is of type 'image_url'",
+        ),
+        ([{"type": "text"}], "part 0 of the content is of type 'text' and has no text"),
+        (["Hi"], "part 0 of the content is of type None"),
+        ([], "the content has no parts"),
+        (None, "Input should be a valid string"),
+    ],
+)
+def test_parts_that_are_no_text_are_refused_by_name(url: str, content: object, fault: str) -> None:
+    answer = post(url, "/v1/chat/completions", {"model": NAME, "messages": [{**USER, "content": content}, ANSWER]})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"].startswith(f"messages.0.content: {fault}")
+
+
 @pytest.mark.parametrize("path", ["/classify", "/v1/classify"])
 def test_a_classification_holds_raw_outputs_with_the_reward_last(url: str, path: str) -> None:
     text = CHATML_PROMPT + "Hello<|im_end|>"
