@@ -14,7 +14,7 @@ from steersman.errors import PluginError
 from steersman.modeling.chat import closing_tokens
 from steersman.modeling.classifier import LinearHead, classifier, split_classifier
 from steersman.modeling.encoder import is_encoder
-from steersman.modeling.loading import load_backbone, load_classifier, quiet_transformers, read_config
+from steersman.modeling.loading import CONFIG_FILE, load_backbone, load_classifier, quiet_transformers, read_config
 from steersman.modeling.precision import placed
 from steersman.pipeline.lineages import ORIGIN_KEY, Inheritance
 from steersman.pipeline.saving import explained_weight_errors
@@ -117,7 +117,7 @@ def spec_of(config: PreTrainedConfig, *, folder: Path) -> RewardSpec:
         try:
             return RewardSpec.from_config(own)
         except ValueError as error:
-            raise PluginError(f"{folder}: the entry {SPEC_KEY!r} of its config.json is damaged: {error}") from error
+            raise PluginError(f"{folder / CONFIG_FILE}: its entry {SPEC_KEY!r} is damaged: {error}") from error
     kinds = config.architectures or []
     if kinds and not any(kind.endswith(_CLASSIFIER) for kind in kinds):
         raise PluginError(

@@ -246,7 +246,18 @@ def test_a_damaged_folder_is_named(tiny_model_folder: Path, tmp_path: Path, dama
         spec = dict(SPECS["bias"].to_config()) | {"kind": "gating"}
         config["reward_model"] = spec if damage == "kind" else {"attributes": ["a"]}
         (tmp_path / "saved" / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(PluginError, match=rf"{tmp_path / 'saved'}: .*(does not fit|damaged)"):
+    with pytest.raises(PluginError, match=rf"{tmp_path / 'saved'}(: its head does not fit|/config.json: .*damaged)"):
+        load_reward_model(tmp_path / "saved", dtype=torch.float32, device=CPU)
+
+
+def test_a_state_that_no_model_reads_is_refused_with_the_file_that_names_it(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    saved_reward_model(tiny_model_folder, tmp_path / "saved", spec=SPECS["end of turn"])
+    file = tmp_path / "saved" / "config.json"
+    file.write_text(file.read_text(encoding="utf-8").replace('"end_of_turn"', '"first"'), encoding="utf-8")
+    words = rf"{file}: .*pooling is 'first', which must be one of \['last', 'end_of_turn', 'mean'\]"
+    with pytest.raises(PluginError, match=words):
         load_reward_model(tmp_path / "saved", dtype=torch.float32, device=CPU)
 
 
