@@ -27,7 +27,7 @@ from steersman.pipeline.saving import save_model
 from steersman.pipeline.stage import Outcome, Product, Stage
 from steersman.pipeline.together import HELPED, run_stage_together
 from steersman.pipeline.tracking import logged_metrics
-from steersman.pipeline.training import TokenGroups, prepare, tokenise
+from steersman.pipeline.training import TokenGroups, check_context, prepare, tokenise
 from steersman.protocols import Progress, no_progress
 from steersman.store.files import write_json
 from steersman.store.lineage import merge_ancestors
@@ -67,6 +67,7 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
     tokenizer = load_tokenizer(base.folder)
     training = _read(Path(settings.data.train), tokenizer=tokenizer, settings=settings)
     validation = _read(Path(settings.data.validation), tokenizer=tokenizer, settings=settings)
+    check_context(base, training.tokens, validation.tokens, key="align.max_tokens")
     model, fitted = _fit(folder, training, validation, base=base, settings=settings, progress=progress)
     if not is_first():
         return HELPED

@@ -27,6 +27,7 @@ from steersman.pipeline.reward_training import RewardJob, Trained, train_model
 from steersman.pipeline.stage import Outcome, Product, Stage
 from steersman.pipeline.together import HELPED, run_stage_together
 from steersman.pipeline.tracking import logged_metrics
+from steersman.pipeline.training import check_context
 from steersman.protocols import Progress, no_progress
 from steersman.reward.heads import Outputs
 from steersman.reward.scalarise import fit_weights
@@ -69,6 +70,7 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
     tokenizer = load_tokenizer(base.folder)
     training = read_rows(Path(settings.data.train), part="train", tokenizer=tokenizer, reward=reward)
     validation = read_rows(Path(settings.data.validation), part="validation", tokenizer=tokenizer, reward=reward)
+    check_context(base, training.tokens, validation.tokens, key="reward.max_tokens")
     terms = Terms(reward.objectives, spec_of(reward), reward.ranking_output)
     for part in (training, validation):
         check_usable(terms, part.rated, source=part.data.source)

@@ -9,11 +9,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from steersman.config.engine import EngineSettings
 from steersman.config.sections import TuneSettings
 from steersman.engine.processes import num_processes, of_all, rank
-from steersman.errors import DataError
+from steersman.errors import ConfigError, DataError
 from steersman.modeling.activations import activation_key, cache_lower
 from steersman.modeling.chat import Group, group_tokens
-from steersman.modeling.encoder import check_lengths
+from steersman.modeling.encoder import check_lengths, context_tokens
 from steersman.modeling.layers import check_split
+from steersman.modeling.loading import read_config
 from steersman.modeling.packing import pack
 from steersman.modeling.precision import Precision, default_device, fast_precision, placed, torch_dtype
 from steersman.modeling.rows import GroupRows
@@ -62,6 +63,22 @@ def tokenise(
     if not groups:
         raise DataError(f"{source}: no conversation fits into max_tokens={max_tokens}; raise it or give shorter rows")
     return TokenGroups(groups, numbers, len(prompts) - len(groups))
+
+
+def check_context(base: ModelFolder, *parts: TokenGroups, key: str) -> None:
+    """Raise ConfigError when a conversation is longer than the model `base` was made to read.
+
+    It is the limit that scoring has. `key` is the setting by which longer conversations are dropped and counted.
+    """
+    limit = context_tokens(read_config(base.folder))
+    lengths = [group.longest for part in parts for group in part.groups]
+    if limit is None or max(lengths) <= limit:
+        return
+    count = sum(length > limit for length in lengths)
+    raise ConfigError(
+        f"{count} pairs have conversations of up to {max(lengths)} tokens, and {base.name} reads at most {limit}, in"
+        f" scoring too; set {key}: {limit}, by which longer ones are dropped and counted"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from transformers import AutoModelForSequenceClassification
 
 from steersman.config.run import TrainRewardSettings
 from steersman.config.scoring import ScoreSettings
-from steersman.errors import ConfigError, PluginError
+from steersman.errors import ConfigError
 from steersman.pipeline import score, train_reward
 from steersman.pipeline.reward_folder import load_reward_model
 from steersman.store.files import write_jsonl
@@ -95,7 +95,7 @@ def test_what_concerns_decoders_only_is_refused(base: Path, tmp_path: Path, sect
 
 @pytest.mark.parametrize("mode", ["full", "frozen"])
 def test_a_conversation_beyond_its_positions_is_refused_before_training(base: Path, tmp_path: Path, mode: str) -> None:
-    with pytest.raises(PluginError, match=r"reads at most 512; .* in training by reward.max_tokens: 512"):
+    with pytest.raises(ConfigError, match=r"reads at most 512, .* set reward\.max_tokens: 512"):
         trained(tmp_path, base, MODES[mode], longer="x" * 500)
 
 

@@ -1,11 +1,13 @@
 """Training verbs: what is read, dropped and counted, and what the saved folders are to other people's tools."""
 
+import json
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
-from tiny_loop import rows_of, tiny_settings
+from tiny_loop import object_of, rows_of, tiny_settings
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -158,6 +160,41 @@ def test_pairs_too_long_are_dropped_and_counted(tmp_path: Path) -> None:
     data = data_section(tmp_path, train=[*tasks(4), *long], validation=[*tasks(2), *long])
     result = train_reward.run(reward_settings(data, "reward.max_tokens=256"), out=tmp_path / "run")
     assert (result["train_pairs"], result["validation_pairs"], result["dropped_long"]) == (4, 2, 2)
+
+
+@pytest.fixture
+def short_model(tiny_model_folder: Path, tmp_path: Path) -> Path:
+    """Return a model that was made to read 400 tokens."""
+    folder = tmp_path / "short"
+    shutil.copytree(tiny_model_folder, folder)
+    config = object_of(folder / "config.json") | {"max_position_embeddings": 400}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_conversation_beyond_the_positions_of_the_model_is_refused(
+    short_model: Path, tmp_path: Path, part: str
+) -> None:
+    """It is the limit of scoring, which refuses what no such training could have taught it."""
+    long = [row(99, "yes " * 200, 4), row(99, "no", 0)]
+    rows = {"train": tasks(4), "validation": tasks(2)}
+    data = data_section(tmp_path, **(rows | {part: rows[part] + long}))
+    words = r"^1 pairs have conversations of up to 8\d\d tokens, and .*short reads at most 400, in scoring too; set "
+    with pytest.raises(ConfigError, match=words + r"reward\.max_tokens: 400"):
+        train_reward.run(reward_settings(data, f"reward.model={short_model}"), out=tmp_path / "reward")
+    with pytest.raises(ConfigError, match=words + r"align\.max_tokens: 400"):
+        train_dpo.run(dpo_settings(data, f"align.model={short_model}"), out=tmp_path / "dpo")
+
+
+def test_a_training_up_to_the_positions_of_the_model_scores_as_far(short_model: Path, tmp_path: Path) -> None:
+    long = [row(99, "yes " * 200, 4), row(99, "no", 0)]
+    data = data_section(tmp_path, train=[*tasks(4), *long], validation=tasks(2))
+    settings = reward_settings(data, f"reward.model={short_model}", "reward.max_tokens=400")
+    assert train_reward.run(settings, out=tmp_path / "run")["dropped_long"] == 1
+    write_jsonl(tmp_path / "long.jsonl", long)
+    with pytest.raises(DataError, match="may have 400 together"):
+        score.run(str(tmp_path / "run"), tmp_path / "long.jsonl", out=tmp_path / "scores.jsonl")
 
 
 def test_data_in_which_no_pair_fits_is_refused(tmp_path: Path) -> None:
