@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from steersman.pipeline.estimate_rows import CountTokens
     from steersman.pipeline.stage import Outcome
     from steersman.protocols import Progress
+
+
+class _Given(TypedDict):
+    """What a training verb is given, see `_training_options`."""
+
+    config: Path
+    out: Path | None
+    force: bool
+    overrides: tuple[str, ...]
+    nproc: int
+    dry_run: bool
+    as_json: bool
 
 
 @click.group()
@@ -33,6 +45,7 @@ def _training_options(verb: F) -> F:
     dry_run = click.option(
         "--dry-run", is_flag=True, help="Check the config, say what the training will take, and stop."
     )
+    force = click.option("--force", is_flag=True, help="Replace a finished result of other settings or data in --out.")
     nproc = click.option(
         "--nproc",
         type=click.IntRange(min=1),
@@ -40,57 +53,55 @@ def _training_options(verb: F) -> F:
         show_default=True,
         help="Train in so many processes on this machine. Over several machines use torchrun (docs/training.md).",
     )
-    for option in (as_json_option, dry_run, nproc, set_option, out, click.argument("config", type=PATH)):
+    for option in (as_json_option, dry_run, nproc, set_option, force, out, click.argument("config", type=PATH)):
         verb = option(verb)
     return verb
 
 
 @train.command(cls=RewardConfigCommand)
 @_training_options
-def reward(
-    config: Path, out: Path | None, overrides: tuple[str, ...], nproc: int, dry_run: bool, as_json: bool
-) -> None:
+def reward(**given: Unpack[_Given]) -> None:
     """Train a multi-attribute reward model as CONFIG says.
 
     Example: steersman train reward configs/reward-helpsteer2.yaml --out runs/reward
     """
     from steersman.config.run import TrainRewardSettings
 
-    settings = load_config(config, model=TrainRewardSettings, overrides=overrides)
-    if dry_run:
-        _show_estimate(settings, as_json=as_json)
+    settings = load_config(given["config"], model=TrainRewardSettings, overrides=given["overrides"])
+    if given["dry_run"]:
+        _show_estimate(settings, as_json=given["as_json"])
         return
-    folder = _needed(out)
+    folder = _needed(given["out"])
 
     def run(progress: "Progress") -> "Outcome":
         from steersman.pipeline import train_reward
 
-        return train_reward.run_outcome(settings, out=folder, progress=progress)
+        return train_reward.run_outcome(settings, out=folder, progress=progress, replaces=given["force"])
 
-    _train(run, folder=folder, nproc=nproc, kind="reward model", as_json=as_json)
+    _train(run, folder=folder, nproc=given["nproc"], kind="reward model", as_json=given["as_json"])
 
 
 @train.command(cls=DpoConfigCommand)
 @_training_options
-def dpo(config: Path, out: Path | None, overrides: tuple[str, ...], nproc: int, dry_run: bool, as_json: bool) -> None:
+def dpo(**given: Unpack[_Given]) -> None:
     """Align a policy by direct preference optimisation as CONFIG says.
 
     Example: steersman train dpo configs/dpo-helpsteer2.yaml --out runs/dpo
     """
     from steersman.config.run import TrainDpoSettings
 
-    settings = load_config(config, model=TrainDpoSettings, overrides=overrides)
-    if dry_run:
-        _show_estimate(settings, as_json=as_json)
+    settings = load_config(given["config"], model=TrainDpoSettings, overrides=given["overrides"])
+    if given["dry_run"]:
+        _show_estimate(settings, as_json=given["as_json"])
         return
-    folder = _needed(out)
+    folder = _needed(given["out"])
 
     def run(progress: "Progress") -> "Outcome":
         from steersman.pipeline import train_dpo
 
-        return train_dpo.run_outcome(settings, out=folder, progress=progress)
+        return train_dpo.run_outcome(settings, out=folder, progress=progress, replaces=given["force"])
 
-    _train(run, folder=folder, nproc=nproc, kind="policy", as_json=as_json)
+    _train(run, folder=folder, nproc=given["nproc"], kind="policy", as_json=given["as_json"])
 
 
 def _train(run: "Callable[[Progress], Outcome]", *, folder: Path, nproc: int, kind: str, as_json: bool) -> None:
@@ -124,6 +135,7 @@ def _arguments(context: click.Context) -> list[str]:
     """Return the command as it was given, without --nproc."""
     given = context.params
     words = ["train", str(context.info_name), str(given["config"]), "--out", str(given["out"])]
+    words += ["--force"] if given["force"] else []
     words += [word for each in given["overrides"] for word in ("--set", each)]
     return [*words, "--json"] if given["as_json"] else words
 

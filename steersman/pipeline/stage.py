@@ -9,6 +9,7 @@ from pathlib import Path
 
 from steersman.config.loading import Settings, dump_settings
 from steersman.errors import RunError
+from steersman.pipeline.replacing import differences
 from steersman.store.files import sha256_tree, write_text
 from steersman.store.lineage import (
     LINEAGE_FILE,
@@ -19,9 +20,11 @@ from steersman.store.lineage import (
     source_commit,
     write_lineage,
 )
+from steersman.store.refused import missing_folders, removed_when_refused
 from steersman.store.runs import (
     CHECKPOINT_FOLDER,
     CONFIG_FILE,
+    DONE_FILE,
     RESUME_FOLDER,
     attempt,
     begin_resumable,
@@ -54,7 +57,8 @@ class Stage:
     `places` are the top-level settings that decide no result: where inputs lie, which count by content so that a run
     folder can be moved, and what a dry run reckons with. `also` holds what else decides the result. `keep` names
     entries that outlive an interrupted attempt. A stage that `resumes` also finds in `RESUME_FOLDER` what its own last
-    attempt left there, and nothing that another configuration or other inputs did.
+    attempt left there, and nothing that another configuration or other inputs did. One that does not replace is
+    refused where its folder holds another finished result.
     """
 
     name: str
@@ -66,11 +70,17 @@ class Stage:
     places: tuple[str, ...] = ()
     also: Mapping[str, object] = field(default_factory=dict)
     resumes: bool = False
+    replaces: bool = True
 
     @property
     def kept(self) -> tuple[str, ...]:
         """The entries that outlive an interrupted attempt."""
         return (*self.keep, RESUME_FOLDER) if self.resumes else self.keep
+
+    @property
+    def deciding(self) -> dict[str, object]:
+        """The settings that decide the result."""
+        return self.settings.model_dump(mode="json", exclude=set(self.places))
 
     def fingerprint(self, hashes: Mapping[str, str]) -> str:
         """Return what decides whether a finished result still stands; `hashes` are those of the inputs.
@@ -80,7 +90,7 @@ class Stage:
         return fingerprint(
             {
                 "stage": self.name,
-                "config": self.settings.model_dump(mode="json", exclude=set(self.places)),
+                "config": self.deciding,
                 "also": dict(self.also),
                 "seed": self.seed,
                 "inputs": dict(hashes),
@@ -112,8 +122,9 @@ def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
     """Fill `stage.folder` by `make`, unless it holds the finished result of the same settings, seed and inputs.
 
     An unfinished or outdated folder is emptied first, except for the entries in `stage.keep`; an outdated result comes
-    back when `make` fails. Raises RunError, with nothing touched, when the folder holds anything but an attempt or a
-    result of this stage, or an input of it, or when another process fills it.
+    back when `make` fails, and a new folder in which it made nothing is removed. Raises RunError, with nothing touched,
+    when the folder holds anything but an attempt or a result of this stage, or an input of it, or a finished result
+    that the stage does not replace, or when another process fills it.
     """
     began = time.monotonic()
     hashes = {name: sha256_tree(path) for name, path in stage.inputs.items()}
@@ -123,10 +134,12 @@ def run_stage(stage: Stage, make: Callable[[Path], Product]) -> Outcome:
         return _reused(stage, began=began)
     _refuse_inputs_inside(stage)
     refuse_foreign(stage.folder, stage=stage.name, keep=stage.kept)
-    with locked(stage.folder):
+    missing = missing_folders(stage.folder)
+    with locked(stage.folder), removed_when_refused(missing):
         put_back(stage.folder, keep=stage.kept)
         if is_finished(stage.folder, wanted):
             return _reused(stage, began=began)
+        _refuse_other_result(stage, hashes=hashes)
         with attempt(stage.folder, keep=stage.kept):
             if stage.resumes:
                 begin_resumable(stage.folder, wanted)
@@ -156,6 +169,16 @@ def has_kept_work(folder: Path) -> bool:
 
 def _reused(stage: Stage, *, began: float) -> Outcome:
     return Outcome(read_result(stage.folder), time.monotonic() - began, is_reused=True)
+
+
+def _refuse_other_result(stage: Stage, *, hashes: Mapping[str, str]) -> None:
+    if stage.replaces or not (stage.folder / DONE_FILE).is_file():
+        return
+    found = differences(stage.folder, settings=stage.deciding, inputs=hashes)
+    raise RunError(
+        f"{stage.folder}: holds a finished result that differs from what is asked for in {found}; choose another --out,"
+        " or replace it with --force"
+    )
 
 
 def _refuse_inputs_inside(stage: Stage) -> None:

@@ -50,14 +50,18 @@ def run(settings: TrainDpoSettings, *, out: Path, progress: Progress = no_progre
     return {"run": str(out), **run_outcome(settings, out=out, progress=progress).result}
 
 
-def run_outcome(settings: TrainDpoSettings, *, out: Path, progress: Progress) -> Outcome:
-    """Do as `run`, and also say how long it took and whether it was there already."""
+def run_outcome(settings: TrainDpoSettings, *, out: Path, progress: Progress, replaces: bool = True) -> Outcome:
+    """Do as `run`, and also say how long it took and whether it was there already.
+
+    Unless it `replaces`, raises RunError where `out` holds the finished result of other settings or data.
+    """
     inputs = {name: Path(path) for name, path in settings.data.model_dump().items()}
     for path in inputs.values():
         if not path.is_file():
             raise DataError(f"{path}: no such file; check the paths under 'data' of the config")
     inputs |= local_models({"model": settings.align.model})
-    stage = Stage("align", out, settings, settings.seed, inputs, places=("data", "estimate"), resumes=True)
+    places = ("data", "estimate")
+    stage = Stage("align", out, settings, settings.seed, inputs, places=places, resumes=True, replaces=replaces)
     return run_stage_together(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 

@@ -50,11 +50,15 @@ def run(settings: TrainRewardSettings, *, out: Path, progress: Progress = no_pro
     return {"run": str(out), **run_outcome(settings, out=out, progress=progress).result}
 
 
-def run_outcome(settings: TrainRewardSettings, *, out: Path, progress: Progress) -> Outcome:
-    """Do as `run`, and also say how long it took and whether it was there already."""
+def run_outcome(settings: TrainRewardSettings, *, out: Path, progress: Progress, replaces: bool = True) -> Outcome:
+    """Do as `run`, and also say how long it took and whether it was there already.
+
+    Unless it `replaces`, raises RunError where `out` holds the finished result of other settings or data.
+    """
     inputs = {name: _existing(Path(path)) for name, path in settings.data.model_dump().items()}
     inputs |= local_models({"model": settings.reward.model})
-    stage = Stage("reward", out, settings, settings.seed, inputs, places=("data", "estimate"), resumes=True)
+    places = ("data", "estimate")
+    stage = Stage("reward", out, settings, settings.seed, inputs, places=places, resumes=True, replaces=replaces)
     return run_stage_together(stage, lambda folder: _make(folder, settings=settings, progress=progress))
 
 

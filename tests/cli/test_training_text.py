@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny_loop import steersman
+from tiny_loop import object_of, steersman
 
 from steersman.cli.training_text import training_lines
 from steersman.pipeline import train_reward
@@ -87,3 +87,25 @@ def test_a_training_that_was_done_before_says_so(
     assert "nothing was trained now" not in first.err
     told = "holds what the same settings and data gave before; nothing was trained now"
     assert second.err == f"note: {tmp_path / 'out'} {told}\n"
+
+
+@pytest.mark.parametrize("is_forced", [False, True])
+def test_a_finished_training_is_replaced_on_demand_only(
+    is_forced: bool,
+    finished_run: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(finished_run.parent)
+    command = ("train", "reward", finished_run / "reward" / "config.yaml", "--out", tmp_path / "out")
+    before = object_of(tmp_path / "out" / "done") if steersman(capfd, *command).code == 0 else {}
+    said = steersman(capfd, *command, "--set", "reward.head_start=zero", *(["--force"] if is_forced else []))
+    after = object_of(tmp_path / "out" / "done")
+    if is_forced:
+        assert (said.code, after == before) == (0, False)
+    else:
+        assert said.fault.endswith(
+            "differs from what is asked for in reward.head_start; choose another --out, or replace it with --force"
+        )
+        assert after == before

@@ -87,16 +87,86 @@ def test_a_finished_result_outlives_an_attempt_that_fails(source: Path) -> None:
     assert made(stage_of(source, seed=2)).result == {"seed": 2}
 
 
-def test_a_finished_result_that_a_killed_attempt_left_aside_is_found_again(source: Path) -> None:
-    made(stage_of(source))
-    out = source.parent / "out"
+def set_aside(out: Path) -> None:
+    """Leave a finished result where an attempt that is killed while it replaces it leaves it."""
     names = [each.name for each in out.iterdir() if each.name != ".lock"]
     (out / ".old").mkdir()
     for name in names:
         (out / name).rename(out / ".old" / name)
     (out / "table.jsonl").write_text("half", encoding="utf-8")
+
+
+def test_a_finished_result_that_a_killed_attempt_left_aside_is_found_again(source: Path) -> None:
+    made(stage_of(source))
+    out = source.parent / "out"
+    set_aside(out)
     assert made(stage_of(source)).is_reused
     assert (out / "table.jsonl").read_text(encoding="utf-8") == "1\n"
+
+
+def careful(stage: Stage) -> Stage:
+    return replace(stage, replaces=False)
+
+
+def test_a_stage_that_does_not_replace_is_made_once_and_again_after_a_failure(source: Path) -> None:
+    failing(careful(stage_of(source)))
+    assert [made(careful(stage_of(source))).is_reused for _ in range(2)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"annotators": 13}, "in annotators; "),
+        ({"seed": 2}, "in what it was made from; "),
+        ({}, "content of 'input'; "),
+    ],
+)
+@pytest.mark.parametrize("is_aside", [False, True])
+def test_a_finished_result_that_differs_is_refused_with_what_differs(
+    source: Path, change: dict[str, int], words: str, is_aside: bool
+) -> None:
+    made(stage_of(source))
+    if is_aside:
+        set_aside(source.parent / "out")
+    if not change:
+        source.write_text('{"a": 1}\n', encoding="utf-8")
+    with pytest.raises(RunError, match=f"holds a finished result that differs .*{words}.* or replace it with --force"):
+        made(careful(stage_of(source, **change)))
+    assert read_lineage(source.parent / "out").seed == 1
+    assert made(stage_of(source, **change)).is_reused is False
+
+
+def test_what_decides_no_result_is_not_told_as_a_difference(source: Path) -> None:
+    made(replace(stage_of(source), places=("annotators",)))
+    with pytest.raises(RunError, match="differs from what is asked for in what it was made from"):
+        made(careful(replace(stage_of(source, annotators=13, seed=2), places=("annotators",))))
+
+
+@pytest.mark.parametrize("interruption", [RunError("no"), KeyboardInterrupt()])
+def test_an_attempt_that_made_nothing_leaves_no_folder(source: Path, interruption: BaseException) -> None:
+    def refuse(_: Path) -> Product:
+        raise interruption
+
+    stage = replace(stage_of(source), folder=source.parent / "runs" / "first", resumes=True)
+    with pytest.raises(type(interruption)):
+        run_stage(stage, refuse)
+    assert [each.name for each in source.parent.iterdir()] == [source.name]
+
+
+def test_an_attempt_that_made_something_keeps_its_folder(source: Path) -> None:
+    failing(stage_of(source))
+    assert (source.parent / "out" / "table.jsonl").read_text(encoding="utf-8") == "half"
+
+
+def test_a_folder_that_was_there_before_a_refused_attempt_stays(source: Path) -> None:
+    (source.parent / "out").mkdir()
+
+    def refuse(_: Path) -> Product:
+        raise RunError("no")
+
+    with pytest.raises(RunError):
+        run_stage(stage_of(source), refuse)
+    assert (source.parent / "out").is_dir()
 
 
 def test_an_outdated_stage_starts_from_an_empty_folder_but_for_what_it_keeps(source: Path) -> None:

@@ -201,6 +201,7 @@ def test_data_in_which_no_pair_fits_is_refused(tmp_path: Path) -> None:
     data = data_section(tmp_path, train=tasks(4), validation=tasks(2))
     with pytest.raises(DataError, match=r"train\.jsonl: no conversation fits into max_tokens=16"):
         train_reward.run(reward_settings(data, "reward.max_tokens=16"), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_every_row_without_a_partner_is_named_with_its_line(tmp_path: Path) -> None:
