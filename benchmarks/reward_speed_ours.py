@@ -50,7 +50,9 @@ def ours(row: Row, groups: Sequence[Group], *, terms: Terms) -> Measured:
         weights=torch.ones(len(in_loop), 1),
         tokens=[each.num_tokens for each in in_loop],
     )
-    schedule = Schedule(optimiser, engine, evaluate_every=1, seed=_SEED, precision=row.precision)
+    # with a folder, as the command line trains: the best weights lie there on a CPU
+    resume = terms.folder / "resume"
+    schedule = Schedule(optimiser, engine, evaluate_every=1, seed=_SEED, precision=row.precision, resume=resume)
     kernels = _compiled(device) if row.compile else PLAIN
     with packed_attention(model.backbone, kernels=kernels):
         fit(model, objective, schedule=schedule, reports=Reports(on_metrics, lambda _: None))

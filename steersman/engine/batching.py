@@ -28,10 +28,12 @@ def batches(num_groups: int, *, optimiser: OptimiserSettings, seed: int) -> Iter
 
 
 def micro_batches(batch: Sequence[int], *, tokens: Sequence[int], budget: int) -> list[list[int]]:
-    """Return `batch` in rows of at most `budget` tokens each, the longest groups first (first-fit decreasing).
+    """Return `batch` in rows of at most `budget` tokens each, filled with the longest groups first (first-fit
+    decreasing), the longest row first.
 
     `tokens` are the lengths of all groups, by their index. A group longer than the budget has a row of its own. The
-    rows together hold every group once, so that gradients summed over them are those of the batch.
+    rows together hold every group once, so that gradients summed over them are those of the batch. A row after a
+    longer one fits into the memory that was freed, while a longer one after it needs memory beyond that.
     """
     rows: list[list[int]] = []
     room: list[int] = []
@@ -43,7 +45,7 @@ def micro_batches(batch: Sequence[int], *, tokens: Sequence[int], budget: int) -
         else:
             rows[fitting].append(index)
             room[fitting] -= tokens[index]
-    return rows
+    return sorted(rows, key=lambda row: -num_tokens(row, tokens=tokens))
 
 
 def shares(batch: Sequence[int], *, tokens: Sequence[int], num_processes: int) -> list[list[int]]:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -23,6 +23,7 @@ from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
+from steersman.engine.best import BestWeights
 from steersman.engine.processes import is_first, of_all, of_first, rank
 from steersman.engine.standing import Standing
 from steersman.engine.step import parameters_of
@@ -39,7 +40,7 @@ def keep_checkpoint(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW
     """
     place = folder / f"step-{standing.step}"
     half = folder / f".{place.name}.partial"
-    tensors = _tensors(model, optimiser, standing.kept)
+    tensors = _tensors(model, optimiser, standing.kept.values())
     randomness = of_all(_randomness())
     tensors |= {
         f"random.{index}.{name}": value for index, each in enumerate(randomness) for name, value in each.items()
@@ -59,8 +60,10 @@ def keep_checkpoint(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW
                     shutil.rmtree(old)
 
 
-def restored(folder: Path | None, model: nn.Module, optimiser: torch.optim.AdamW) -> Standing | None:
-    """Put `model` and `optimiser` where the newest checkpoint in `folder` left them; None when there is none.
+def restored(
+    folder: Path | None, model: nn.Module, optimiser: torch.optim.AdamW, *, kept: BestWeights
+) -> Standing | None:
+    """Put `model`, `optimiser` and `kept` where the newest checkpoint in `folder` left them; None when there is none.
 
     Every process calls it. Raises RunError when the checkpoint cannot be read.
     """
@@ -70,22 +73,23 @@ def restored(folder: Path | None, model: nn.Module, optimiser: torch.optim.AdamW
     _, place = newest
     with _explained(place):
         found = json.loads((place / _STANDING_FILE).read_text(encoding="utf-8"))
-        kept = [torch.empty_like(parameter.detach()) for parameter in parameters_of(optimiser)]
-        tensors = _tensors(model, optimiser, kept)
+        best = [torch.empty_like(parameter.detach()) for parameter in parameters_of(optimiser)]
+        tensors = _tensors(model, optimiser, best)
         with _quiet():
             randomness = _empty_randomness(place)
             load(tensors | randomness, checkpoint_id=place)
     _set_randomness(randomness)
+    kept.keep(best)
     return Standing(kept=kept, **found)
 
 
-def _tensors(model: nn.Module, optimiser: torch.optim.AdamW, kept: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+def _tensors(model: nn.Module, optimiser: torch.optim.AdamW, best: Sequence[torch.Tensor]) -> dict[str, torch.Tensor]:
     """Return all tensors of a checkpoint by name: those in use, so that loading fills them in place."""
     tensors: dict[str, torch.Tensor] = {}
     names = {parameter: name for name, parameter in model.named_parameters()}
-    for parameter, best in zip(parameters_of(optimiser), kept, strict=True):
+    for parameter, value in zip(parameters_of(optimiser), best, strict=True):
         name = names[cast(nn.Parameter, parameter)]
-        tensors |= {f"weight.{name}": parameter.detach(), f"best.{name}": best}
+        tensors |= {f"weight.{name}": parameter.detach(), f"best.{name}": value}
         tensors |= {f"{part}.{name}": value for part, value in _moments(optimiser, parameter).items()}
     return tensors
 

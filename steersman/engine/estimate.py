@@ -149,7 +149,8 @@ def activation_bytes(plan: TrainingPlan) -> int:
     if plan.moving_layers == 0:
         return 0
     shape, tokens = plan.shape, plan.row_tokens
-    layer = layer_activation_bytes(shape, compute_bytes=plan.compute_bytes)
+    has_adapters = plan.tune.mode == "lora"
+    layer = layer_activation_bytes(shape, compute_bytes=plan.compute_bytes, has_adapters=has_adapters)
     last = layer
     if shape.is_leaner and plan.reads == "ends":
         last = FLOAT32_BYTES * shape.hidden + plan.compute_bytes * (shape.hidden + 2 * shape.key_width)
@@ -159,16 +160,17 @@ def activation_bytes(plan: TrainingPlan) -> int:
     return tokens * (lower * FLOAT32_BYTES * shape.hidden + max(layer, last))
 
 
-def layer_activation_bytes(shape: ModelShape, *, compute_bytes: int) -> int:
-    """Return what one layer keeps per token.
+def layer_activation_bytes(shape: ModelShape, *, compute_bytes: int, has_adapters: bool) -> int:
+    """Return what one layer keeps per token, without what adapters keep themselves.
 
     Norms keep their input in float32, and products theirs in their own format. Attention keeps queries, keys and
-    values, its outputs, and these side by side; the gated feed-forward part the gate, the other factor and their
-    product. Layers of transformers keep the normalised states too, a cast input for each product, keys and values of
-    every head, and the gate after its activation.
+    values, its outputs, and these side by side; the gated feed-forward part the gate and the other factor, and their
+    product where it is not computed again (before an adapter or a bias). Layers of transformers keep the normalised
+    states too, a cast input for each product, keys and values of every head, and the gate after its activation.
     """
     if shape.is_leaner:
-        products = 2 * shape.hidden + 3 * shape.attention_width + 2 * shape.key_width + 3 * shape.feedforward
+        gated = 3 if has_adapters or shape.has_feedforward_biases else 2
+        products = 2 * shape.hidden + 3 * shape.attention_width + 2 * shape.key_width + gated * shape.feedforward
         return 2 * FLOAT32_BYTES * shape.hidden + compute_bytes * products
     inputs = 2 if compute_bytes == FLOAT32_BYTES else 5
     products = inputs * shape.hidden + 5 * shape.attention_width + 4 * shape.feedforward

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from steersman.engine.batching import batches, num_steps, num_tokens
+from steersman.engine.best import BestWeights
 from steersman.engine.checkpoint import keep_checkpoint, restored
 from steersman.engine.objective import SILENT, Objective, Reports, Schedule
 from steersman.engine.processes import is_first, of_first, spread_from_first
@@ -46,14 +47,20 @@ def fit(model: nn.Module, objective: Objective, *, schedule: Schedule, reports: 
     RunError when the validation loss is not finite at the start, when no step was better than the start before such a
     gradient, or a checkpoint cannot be written.
     """
-    with recomputing(model) if schedule.engine.checkpointing else nullcontext():
-        return _fit(model, objective, schedule=schedule, reports=reports if is_first() else SILENT)
+    kept = BestWeights(schedule.resume)
+    try:
+        with recomputing(model) if schedule.engine.checkpointing else nullcontext():
+            return _fit(model, objective, schedule=schedule, reports=reports if is_first() else SILENT, kept=kept)
+    finally:
+        kept.remove()
 
 
-def _fit(model: nn.Module, objective: Objective, *, schedule: Schedule, reports: Reports) -> FitResult:
+def _fit(
+    model: nn.Module, objective: Objective, *, schedule: Schedule, reports: Reports, kept: BestWeights
+) -> FitResult:
     began = time.monotonic()
     optimiser = make_optimiser(model, optimiser=schedule.optimiser)
-    standing = _begun(model, optimiser, objective, schedule=schedule)
+    standing = _begun(model, optimiser, objective, schedule=schedule, kept=kept)
     began -= standing.seconds
     last_step = num_steps(len(objective.tokens), optimiser=schedule.optimiser)
     plan = batches(len(objective.tokens), optimiser=schedule.optimiser, seed=schedule.seed)
@@ -72,18 +79,20 @@ def _fit(model: nn.Module, objective: Objective, *, schedule: Schedule, reports:
         standing.seconds = time.monotonic() - began
         if standing.step < last_step:
             _keep_if_due(model, optimiser, standing, schedule=schedule)
-    _restore(parameters_of(optimiser), standing.kept)
+    _restore(parameters_of(optimiser), kept.values())
     seconds = time.monotonic() - began
     return FitResult(standing.step, seconds, standing.tokens, standing.best_step, standing.best)
 
 
-def _begun(model: nn.Module, optimiser: torch.optim.AdamW, objective: Objective, *, schedule: Schedule) -> Standing:
+def _begun(
+    model: nn.Module, optimiser: torch.optim.AdamW, objective: Objective, *, schedule: Schedule, kept: BestWeights
+) -> Standing:
     """Return where the training stands: at its newest checkpoint, or evaluated before the first step."""
     parameters = parameters_of(optimiser)
     if not is_split(parameters[0]):
         # processes that loaded or computed their weights apart may differ in the last bits
         spread_from_first(parameters)
-    found = restored(schedule.resume, model, optimiser)
+    found = restored(schedule.resume, model, optimiser, kept=kept)
     if found is not None:
         return found
     best = of_first(objective.evaluate())
@@ -92,7 +101,8 @@ def _begun(model: nn.Module, optimiser: torch.optim.AdamW, objective: Objective,
             f"the validation loss is {best['loss']} before the first step, so no step could ever be kept; check the"
             " model's weights and the labels"
         )
-    return Standing(best=best, kept=_copy(parameters), rows=[{"step": 0, **best}])
+    kept.keep(parameters)
+    return Standing(best=best, kept=kept, rows=[{"step": 0, **best}])
 
 
 def _tell_again(standing: Standing, done: Iterable[Sequence[int]], objective: Objective, *, reports: Reports) -> None:
@@ -137,7 +147,7 @@ def _evaluated(standing: Standing, optimiser: torch.optim.AdamW, objective: Obje
     standing.stale += 1
     if found["loss"] < standing.best["loss"]:
         standing.stale, standing.best_step, standing.best = 0, standing.step, found
-        standing.kept = _copy(parameters_of(optimiser))
+        standing.kept.keep(parameters_of(optimiser))
     rates = {"learning_rate": standing.rate, "gradient_norm": standing.norm}
     standing.rows.append({"step": standing.step, "train_loss": train_loss, **found, **rates})
     return standing.rows[-1]
@@ -147,10 +157,6 @@ def _keep_if_due(model: nn.Module, optimiser: torch.optim.AdamW, standing: Stand
     every = schedule.engine.save_every
     if schedule.resume is not None and every is not None and standing.step % every == 0:
         keep_checkpoint(schedule.resume, model, optimiser, standing)
-
-
-def _copy(parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    return [parameter.detach().clone() for parameter in parameters]
 
 
 def _restore(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
-import torch
+from steersman.engine.best import BestWeights
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class Standing:
     """
 
     best: Mapping[str, float]
-    kept: list[torch.Tensor]
+    kept: BestWeights
     rows: list[Mapping[str, float]]
     step: int = 0
     best_step: int = 0

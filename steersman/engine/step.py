@@ -32,7 +32,8 @@ def make_optimiser(model: nn.Module, *, optimiser: OptimiserSettings) -> torch.o
         {"params": decayed, "weight_decay": optimiser.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=optimiser.learning_rate, betas=optimiser.betas)
+    # fused: one pass over weights, gradients and moments, and no intermediate result as large as the largest weight
+    return torch.optim.AdamW(groups, lr=optimiser.learning_rate, betas=optimiser.betas, fused=True)
 
 
 def parameters_of(optimiser: torch.optim.AdamW) -> list[torch.Tensor]:

@@ -13,13 +13,13 @@ from typing import Any, TypeGuard
 
 from torch import Tensor, nn
 from transformers.activations import SiLUActivation
-from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer, LlamaRMSNorm
+from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer, LlamaMLP, LlamaRMSNorm
 from transformers.models.mistral.modeling_mistral import MistralDecoderLayer
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 
 from steersman.modeling.device_attention import attend_at, attend_within
-from steersman.modeling.kernels import PLAIN, Kernels, gated, rms_norm, rotary
+from steersman.modeling.kernels import PLAIN, Kernels, gated, gated_linear, rms_norm, rotary
 from steersman.modeling.packing import Packed
 
 _TYPES = (LlamaDecoderLayer, MistralDecoderLayer, Qwen2DecoderLayer, Qwen3DecoderLayer)
@@ -85,10 +85,8 @@ def _last_layer(
         layer.self_attn, normed, rotations=position_embeddings, packed=packed, kernels=kernels, places=places
     )
     hidden_states = (hidden_states if places is None else hidden_states[:, places]) + attended
-    mlp = layer.mlp
     normed = _normed(hidden_states, layer.post_attention_layernorm, kernels=kernels)
-    added: Tensor = mlp.down_proj(gated(mlp.gate_proj(normed), mlp.up_proj(normed), kernels=kernels))
-    return hidden_states + added
+    return hidden_states + _feed_forward(layer.mlp, normed, kernels=kernels)
 
 
 def _attention(
@@ -120,6 +118,16 @@ def _attention(
         query = heads(normed[:, places], "q", places).transpose(1, 2)
         outputs = attend_at(query, key, value, places=places, packed=packed, scaling=attention.scaling)
     added: Tensor = attention.o_proj(outputs.transpose(1, 2).flatten(2))
+    return added
+
+
+def _feed_forward(mlp: LlamaMLP, normed: Tensor, *, kernels: Kernels) -> Tensor:
+    gate, up = mlp.gate_proj(normed), mlp.up_proj(normed)
+    down = mlp.down_proj
+    if type(down) is nn.Linear and down.bias is None:
+        return gated_linear(gate, up, down.weight, kernels=kernels)
+    # an adapter, or a bias
+    added: Tensor = down(gated(gate, up, kernels=kernels))
     return added
 
 

@@ -2,7 +2,8 @@
 
 Under autocast transformers' norms leave five copies of the hidden states behind, in float32 or once for each matrix
 product that reads them, and rotary embeddings and gated units two or three. Here a norm keeps its input and one number
-per token, a rotation nothing, a gated unit its inputs; what goes into a matrix product is made once, in its format.
+per token, a rotation nothing, a gated unit its inputs and, with the matrix behind it, nothing besides; what goes into a
+matrix product is made once, in its format.
 The formulas stand in `Kernels`, so that `compiling` can put fused ones in their place.
 Shapes: x and gradients (..., D), weight (D,), inverse (..., 1); turned heads (..., H, W), cosines (..., 1, W / 2).
 """
@@ -82,6 +83,12 @@ def gated(gate: Tensor, up: Tensor, *, kernels: Kernels) -> Tensor:
     return apply(gate, up, kernels)
 
 
+def gated_linear(gate: Tensor, up: Tensor, weight: Tensor, *, kernels: Kernels) -> Tensor:
+    """Return (silu(gate) * up) times weight^T, (D, F): the gated product is computed again for the backward pass."""
+    apply: Callable[..., Tensor] = _GatedLinear.apply
+    return apply(gate, up, weight, kernels)
+
+
 def product_dtype(x: Tensor) -> torch.dtype:
     """Return the format that a matrix product with `x` runs in: autocast's where it is on."""
     device = x.device.type
@@ -134,3 +141,23 @@ class _Gated(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         return (*ctx.kernels.gated_backward(gradient, *ctx.saved_tensors), None)
+
+
+class _GatedLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate: Tensor, up: Tensor, weight: Tensor, kernels: Kernels) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(gate, up, weight)
+        ctx.kernels = kernels
+        return torch.nn.functional.linear(kernels.gated_forward(gate, up), weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        gate, up, weight = ctx.saved_tensors
+        kernels: Kernels = ctx.kernels
+        to_weight = None
+        if ctx.needs_input_grad[2]:
+            gated_product = kernels.gated_forward(gate, up)
+            to_weight = (gradient.flatten(0, -2).T @ gated_product.flatten(0, -2)).to(weight.dtype)
+            del gated_product
+        to_gate, to_up = kernels.gated_backward(gradient @ weight.to(gradient.dtype), gate, up)
+        return to_gate, to_up, to_weight, None

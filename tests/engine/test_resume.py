@@ -111,7 +111,7 @@ def test_a_checkpoint_that_was_half_written_is_passed_over(tmp_path: Path) -> No
     assert found_recorder.rows == recorder.rows
 
 
-def test_without_save_every_nothing_is_written(tmp_path: Path) -> None:
+def test_without_save_every_nothing_is_left(tmp_path: Path) -> None:
     model = Network()
     trained(model, objective_of(model), noise_schedule(resume=tmp_path / "resume"))
     assert not (tmp_path / "resume").exists()
@@ -130,7 +130,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("", encoding="utf-8")
+    # where the checkpoint of step 2 is to be written stands a file
+    (tmp_path / ".step-2.partial").write_text("", encoding="utf-8")
     model = Network()
     with pytest.raises(RunError, match="the checkpoint cannot be written or read"):
-        trained(model, objective_of(model), noise_schedule(resume=tmp_path / "file", save_every=2))
+        trained(model, objective_of(model), noise_schedule(resume=tmp_path, save_every=2))

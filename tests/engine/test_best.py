@@ -1,0 +1,55 @@
+"""The best weights come back to the bit, from memory and from a file, and leave nothing behind."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from steersman.engine.best import BestWeights
+from steersman.errors import RunError
+
+
+def weights() -> list[torch.Tensor]:
+    return [torch.nn.Parameter(torch.arange(6.0).view(2, 3)), torch.nn.Parameter(torch.tensor([0.1, -2.0]))]
+
+
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_values_are_those_of_the_moment_they_were_kept(has_folder: bool, tmp_path: Path) -> None:
+    trained, kept = weights(), BestWeights(tmp_path if has_folder else None)
+    kept.keep(trained)
+    with torch.no_grad():
+        for each in trained:
+            each.add_(1.0)
+    assert_close(kept.values(), [each.detach() for each in weights()], rtol=0, atol=0)
+    kept.keep(trained)
+    assert_close(kept.values(), [each.detach() + 1.0 for each in weights()], rtol=0, atol=0)
+
+
+def test_with_a_folder_values_are_in_a_file_and_not_in_memory(tmp_path: Path) -> None:
+    kept = BestWeights(tmp_path)
+    kept.keep([torch.nn.Parameter(torch.zeros(1000))])
+    (file,) = tmp_path.iterdir()
+    torch.save([torch.ones(3)], file)
+    assert_close(kept.values(), [torch.ones(3)])
+
+
+def test_nothing_is_left_after_removal(tmp_path: Path) -> None:
+    kept = BestWeights(tmp_path / "resume")
+    kept.keep(weights())
+    kept.remove()
+    assert not (tmp_path / "resume").exists()
+
+
+def test_removal_leaves_what_else_is_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "step-3").mkdir()
+    kept = BestWeights(tmp_path)
+    kept.keep(weights())
+    kept.remove()
+    assert [each.name for each in tmp_path.iterdir()] == ["step-3"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match=r"file/\.best-0\.pt: the best weights cannot be written"):
+        BestWeights(tmp_path / "file").keep(weights())
