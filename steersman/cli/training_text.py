@@ -5,6 +5,7 @@ from collections.abc import Mapping
 # what is counted in both files, and the words for it
 _LEFT_OUT = {
     "dropped_long": "longer than max_tokens and dropped",
+    "dropped_equal": "of two equal responses and dropped",
     "ties": "tied",
     "not_compared": "not compared",
     "other_splits": "of another split",

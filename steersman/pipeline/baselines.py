@@ -47,7 +47,7 @@ def run(
     features: Features | None = None,
     embedder: Embedder | None = None,
 ) -> dict[str, dict[str, object]]:
-    """Return the pairwise accuracy on helpfulness of each baseline, by name.
+    """Return the pairwise accuracy on helpfulness of each baseline, by name, over pairs of two different responses.
 
     `train` and `validation` are examples tables, rows 2k and 2k+1 of one prompt; nothing is fitted on the second.
     Each of `features` adds a ridge baseline of its name, `embedder` one on prompt, response and their product.
@@ -56,11 +56,19 @@ def run(
     train_rows, validation_rows = read_rated_pairs(train), read_rated_pairs(validation)
     found = baseline_scores(train_rows, validation_rows, features=features or {}, embedder=embedder)
     labels = validation_rows[ATTRIBUTE].to_numpy()
+    texts = validation_rows["response"]
+    differs = (texts.gather_every(2) != texts.gather_every(2, offset=1)).to_numpy()
+    is_judged = np.repeat(differs, 2)
     results: dict[str, dict[str, object]] = {}
     for name, baseline in found.items():
         # the same generator for each, so that all intervals rest on the same resamples
-        accuracy = pairwise_accuracy(labels, baseline.scores, rng=np.random.default_rng(seed), rounds=rounds)
-        results[name] = {**accuracy_result(accuracy), "penalty": baseline.penalty}
+        rng = np.random.default_rng(seed)
+        accuracy = pairwise_accuracy(labels[is_judged], baseline.scores[is_judged], rng=rng, rounds=rounds)
+        results[name] = {
+            **accuracy_result(accuracy),
+            "dropped_equal": int((~differs).sum()),
+            "penalty": baseline.penalty,
+        }
     return results
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from steersman.config.estimating import EstimateSettings
 from steersman.config.run import TrainDpoSettings, TrainRewardSettings
 from steersman.engine.duration import TokenCounts
-from steersman.pipeline.examples import PARTS, Part, read_pairs, read_preferences, read_released_preferences
+from steersman.pipeline.examples import PARTS, Part, differing, read_pairs, read_preferences, read_released_preferences
 from steersman.store.files import first_row
 
 # of English HelpSteer2 text in the vocabulary of current models
@@ -28,7 +28,8 @@ CountTokens = Callable[[str, Sequence[str], Sequence[tuple[str, ...]]], Lengths 
 class RowCounts:
     """Pairs to train on and to validate on, and their tokens; None where nothing is known of them.
 
-    `longest` is the length of the longest pair; `dropped_long` counts pairs with a conversation above max_tokens.
+    `longest` is the length of the longest pair; `dropped_long` counts pairs with a conversation above max_tokens. Pairs
+    of two equal responses are in none of the counts.
     """
 
     train_pairs: int | None
@@ -75,7 +76,9 @@ def count_rows(
 def _part(
     path: Path, *, part: Part, settings: TrainRewardSettings | TrainDpoSettings, count: CountTokens | None
 ) -> _Part:
-    prompts, responses = _texts(path, part=part, settings=settings)
+    all_prompts, all_responses = _texts(path, part=part, settings=settings)
+    kept = differing(all_responses)
+    prompts, responses = [all_prompts[number] for number in kept], [all_responses[number] for number in kept]
     model = settings.reward.model if isinstance(settings, TrainRewardSettings) else settings.align.model
     counted = None if count is None else count(model, prompts, responses)
     if counted is not None:

@@ -1,5 +1,6 @@
 """Read what is trained on: rated responses, of which rows 2k and 2k+1 share a prompt, or pairs with one preferred."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,11 @@ PREFERENCES = Table(
 )
 
 
+def differing(responses: Sequence[tuple[str, ...]]) -> list[int]:
+    """Return the numbers of the pairs whose responses are not one text: of one that is, neither can be the better."""
+    return [number for number, texts in enumerate(responses) if len(set(texts)) > 1]
+
+
 @dataclass(frozen=True, slots=True)
 class RatedPairs:
     """The pairs of an examples table: prompts (n), responses (n of two), and the table itself (2n rows)."""
@@ -52,12 +58,16 @@ def read_pairs(path: Path) -> RatedPairs:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """Preferences: prompts (n), responses (n of two), which of the two is preferred, 0 or 1, and how many tied."""
+    """Preferences: prompts (n), responses (n of two), and which of the two is preferred, 0 or 1.
+
+    Left out are `num_ties` ties and `num_equal` pairs of two equal responses.
+    """
 
     prompts: list[str]
     responses: list[tuple[str, ...]]
     chosen: list[int]
     num_ties: int
+    num_equal: int
 
 
 def read_preferences(path: Path) -> Preferences:
@@ -69,13 +79,26 @@ def read_preferences(path: Path) -> Preferences:
         return _by_helpfulness(read_pairs(path))
     pairs = read_table(path, table=PAIRS)
     responses: list[tuple[str, ...]] = list(zip(pairs["chosen"].to_list(), pairs["rejected"].to_list(), strict=True))
-    return Preferences(pairs["prompt"].to_list(), responses, [0] * pairs.height, num_ties=0)
+    return _preferences(pairs["prompt"].to_list(), responses, [0] * pairs.height, num_ties=0)
+
+
+def _preferences(
+    prompts: list[str], responses: list[tuple[str, ...]], chosen: list[int], *, num_ties: int
+) -> Preferences:
+    kept = differing(responses)
+    return Preferences(
+        [prompts[number] for number in kept],
+        [responses[number] for number in kept],
+        [chosen[number] for number in kept],
+        num_ties=num_ties,
+        num_equal=len(prompts) - len(kept),
+    )
 
 
 def _by_helpfulness(pairs: RatedPairs) -> Preferences:
     first, second = (pairs.examples["helpfulness"].to_numpy()[start::2] for start in (0, 1))
     untied = (first != second).nonzero()[0].tolist()
-    return Preferences(
+    return _preferences(
         [pairs.prompts[number] for number in untied],
         [pairs.responses[number] for number in untied],
         [int(second[number] > first[number]) for number in untied],

@@ -4,7 +4,7 @@ Shapes: n pairs of responses, A attributes.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,7 @@ import torch
 
 from steersman.config.reward import RewardSettings
 from steersman.errors import DataError, join_faults
-from steersman.pipeline.examples import Part, read_released_preferences
+from steersman.pipeline.examples import Part, differing, read_released_preferences
 from steersman.pipeline.lineages import inherited
 from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
 from steersman.reward.agreement_weights import agreement_weights, dispersion_of
@@ -35,7 +35,7 @@ class RewardData:
 
     `labels` (n, 2, A) are NaN where there is none, `weights` (n, 2, A) how much each counts. `strengths` (n,) say by
     how much the first response is preferred: below zero the second is, 0 is a tie, NaN means that nobody compared.
-    `other_splits` counts the pairs of the file that belong to another part.
+    Left out are `other_splits` pairs of the file that belong to another part, and `num_equal` of two equal responses.
     """
 
     source: str
@@ -45,14 +45,15 @@ class RewardData:
     strengths: Numbers
     weights: Numbers | None = None
     other_splits: int = 0
+    num_equal: int = 0
 
 
 def read_reward_data(path: Path, *, part: Part, reward: RewardSettings) -> RewardData:
-    """Return the pairs in `path`; its first row tells of what kind they are.
+    """Return the pairs of two different responses in `path`; its first row tells of what kind they are.
 
     Of a file with splits, those of `part`. Raises DataError for rows that are faulty or have no partner, when nothing
-    of what `reward` names is there, and when weights by agreement are asked of data without lists of ratings;
-    ConfigError when the weights of the reward are to be fitted to a benchmark.
+    of what `reward` names is there, when no pair has two different responses, and when weights by agreement are asked
+    of data without lists of ratings; ConfigError when the weights of the reward are to be fitted to a benchmark.
     """
     if part == "validation" and reward.weights == "fitted":
         _refuse_benchmarks(path)
@@ -62,10 +63,25 @@ def read_reward_data(path: Path, *, part: Part, reward: RewardSettings) -> Rewar
     elif "response_1" in first:
         found = _of_preferences(path, part=part, num_attributes=len(reward.attributes))
     else:
-        return _of_ratings(path, part=part, reward=reward, first=first)
+        return _without_equal(_of_ratings(path, part=part, reward=reward, first=first))
     if _needs_weights(part, reward):
         raise _no_lists(path)
-    return found
+    return _without_equal(found)
+
+
+def _without_equal(found: RewardData) -> RewardData:
+    kept = differing(found.responses)
+    if not kept:
+        raise DataError(f"{found.source}: no pair has two different responses, so there is nothing to tell apart")
+    return replace(
+        found,
+        prompts=[found.prompts[number] for number in kept],
+        responses=[found.responses[number] for number in kept],
+        labels=found.labels[kept],
+        strengths=found.strengths[kept],
+        weights=None if found.weights is None else found.weights[kept],
+        num_equal=len(found.responses) - len(kept),
+    )
 
 
 def _refuse_benchmarks(path: Path) -> None:

@@ -39,6 +39,7 @@ class _Preferences:
     tokens: TokenGroups
     chosen: list[int]
     num_ties: int
+    num_equal: int
 
 
 def run(settings: TrainDpoSettings, *, out: Path, progress: Progress = no_progress) -> dict[str, object]:
@@ -86,6 +87,7 @@ def _make(folder: Path, *, settings: TrainDpoSettings, progress: Progress) -> Pr
         "validation_pairs": len(validation.tokens.groups),
         "ties": training.num_ties + validation.num_ties,
         "dropped_long": training.tokens.num_too_long + validation.tokens.num_too_long,
+        "dropped_equal": training.num_equal + validation.num_equal,
     }
     write_json(folder / "result.json", result)
     data = inherited([Path(settings.data.train), Path(settings.data.validation)], role="ratings")
@@ -96,8 +98,8 @@ def _read(path: Path, *, tokenizer: PreTrainedTokenizerBase, settings: TrainDpoS
     preferences = read_preferences(path)
     if not preferences.prompts:
         raise DataError(
-            f"{path}: every pair ties on helpfulness, so it holds no preference; DPO needs one to learn from and one to"
-            " choose the step by: give more rows, or raise clean.validation_share"
+            f"{path}: every pair ties on helpfulness or has two equal responses, so it holds no preference; DPO needs"
+            " one to learn from and one to choose the step by: give more rows, or raise clean.validation_share"
         )
     most = settings.align.max_pairs
     tokens = tokenise(
@@ -107,7 +109,9 @@ def _read(path: Path, *, tokenizer: PreTrainedTokenizerBase, settings: TrainDpoS
         max_tokens=settings.align.max_tokens,
         source=str(path),
     )
-    return _Preferences(tokens, [preferences.chosen[number] for number in tokens.numbers], preferences.num_ties)
+    return _Preferences(
+        tokens, [preferences.chosen[number] for number in tokens.numbers], preferences.num_ties, preferences.num_equal
+    )
 
 
 def _fit(

@@ -225,6 +225,7 @@ def _of_data(training: RewardRows, validation: RewardRows) -> dict[str, object]:
         "ties": sum(part.num_ties for part in parts),
         "not_compared": sum(part.num_uncompared for part in parts),
         "dropped_long": sum(part.tokens.num_too_long for part in parts),
+        "dropped_equal": sum(part.data.num_equal for part in parts),
         "other_splits": sum(part.data.other_splits for part in parts),
         "preferences": {"train": _preferences(training), "validation": _preferences(validation)},
     }

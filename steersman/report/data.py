@@ -109,6 +109,7 @@ class Training:
     validation_pairs: int | None
     dropped_long: int | None
     accuracy: tuple[tuple[str, Estimate], ...] = ()
+    dropped_equal: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

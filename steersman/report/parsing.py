@@ -138,6 +138,7 @@ def parse_training(result: object, *, log: Sequence[Json], prefix: str) -> Train
         train_pairs=as_whole(fields.get("train_pairs")),
         validation_pairs=as_whole(fields.get("validation_pairs")),
         dropped_long=as_whole(fields.get("dropped_long")),
+        dropped_equal=as_whole(fields.get("dropped_equal")),
         accuracy=tuple((name, estimate) for name, estimate in found if estimate is not None),
     )
 

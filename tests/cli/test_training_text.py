@@ -25,6 +25,7 @@ LOOP: dict[str, object] = {
     "validation_pairs": 4,
     "ties": 5,
     "dropped_long": 26,
+    "dropped_equal": 2,
     "not_compared": 0,
     "warnings": ["verbosity: nothing trains this output, so it means nothing"],
 }
@@ -34,7 +35,8 @@ def test_the_pairs_and_all_that_was_left_out_are_told() -> None:
     assert training_lines(LOOP, made="reward model in run/checkpoint") == [
         "reward model in run/checkpoint (best step 2 of 4, reward/validation_accuracy 1.0000,"
         " reward/validation_loss 0.5000)",
-        "pairs: 14 to train on, 4 to validate on; in both files 26 longer than max_tokens and dropped, 5 tied",
+        "pairs: 14 to train on, 4 to validate on; in both files 26 longer than max_tokens and dropped,"
+        " 2 of two equal responses and dropped, 5 tied",
         "note: verbosity: nothing trains this output, so it means nothing",
     ]
 

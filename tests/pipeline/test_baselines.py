@@ -57,6 +57,17 @@ def test_a_longer_worse_response_fools_length_but_not_words(tmp_path: Path) -> N
     assert found[baselines.TFIDF_RIDGE]["accuracy"] == 1.0
 
 
+def test_pairs_of_two_equal_responses_are_not_judged(tmp_path: Path) -> None:
+    train = write_pairs(tmp_path / "train.jsonl", prompts=12)
+    validation = write_pairs(tmp_path / "validation.jsonl", prompts=5)
+    equal = [{"prompt": "same", "response": "aaa", "helpfulness": label, **SCALE} for label in (4, 0)]
+    with validation.open("a", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(row)}\n" for row in equal)
+    found = baselines.run(train, validation, seed=0, rounds=100)
+    for result in found.values():
+        assert (result["accuracy"], result["pairs"], result["dropped_equal"]) == (1.0, 5, 1)
+
+
 def test_each_text_is_embedded_once(tmp_path: Path) -> None:
     rows = read_table(write_pairs(tmp_path / "rows.jsonl", prompts=3), table=EXAMPLES)
     embedder = LetterEmbedder()

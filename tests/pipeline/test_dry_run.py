@@ -1,5 +1,6 @@
 """`train ... --dry-run`: what a training will take, from its config alone, its rows, and the shape of its model."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,14 @@ def test_rows_at_hand_are_counted_by_the_tokenizer_and_long_ones_dropped(data: d
     assert (rows["counted_by"], rows["train_pairs"], rows["dropped_long"]) == ("tokenizer", 4, 1)
     assert rows["train"]["tokens"] == tokens
     assert rows["longest"] == 19 + 5 + 5 + 4
+
+
+def test_pairs_of_two_equal_responses_are_not_counted(data: dict[str, str]) -> None:
+    before = estimated(tiny(data))["rows"]
+    rows = [{"prompt": "same", "response": "yes", **dict.fromkeys(ATTRIBUTES, level)} for level in (4, 0)]
+    with Path(data["train"]).open("a", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(row)}\n" for row in rows)
+    assert estimated(tiny(data))["rows"] == before
 
 
 def test_without_a_tokenizer_characters_are_counted_and_said_so(data: dict[str, str]) -> None:

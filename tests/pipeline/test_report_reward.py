@@ -69,6 +69,7 @@ def full_result() -> Json:
         "train_pairs": 1500,
         "validation_pairs": UNTIED + TIED + 4,
         "dropped_long": 31,
+        "dropped_equal": 7,
         "steps": 120,
         "best_step": 90,
         "seconds": 61.0,
@@ -146,6 +147,7 @@ def test_the_page_tells_turns_ties_errors_sizes_and_weights(page: str) -> None:
     assert f"validation {UNTIED} {TIED} 4" in words
     assert "this model, 0.728 in all" in words
     assert "mean training label, 0.872 in all" in words
+    assert "Dropped as too long 31 Dropped as equal responses 7" in words
     # 1.42 less 1.21
     assert "helpfulness 1.210 1.420 +0.210 +0.150 to +0.270 0.41 0.91" in words
     assert "1,500 0.728 64.0 %" in words

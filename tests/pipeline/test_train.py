@@ -197,6 +197,21 @@ def test_a_training_up_to_the_positions_of_the_model_scores_as_far(short_model: 
         score.run(str(tmp_path / "run"), tmp_path / "long.jsonl", out=tmp_path / "scores.jsonl")
 
 
+def test_pairs_of_two_equal_responses_are_dropped_and_counted(tmp_path: Path) -> None:
+    equal = [row(99, "no", 4), row(99, "no", 0)]
+    data = data_section(tmp_path, train=[*tasks(4), *equal], validation=[*equal, *tasks(2), *equal])
+    expected = {"train_pairs": 4, "validation_pairs": 2, "dropped_equal": 3, "ties": 0}
+    for verb, settings in ((train_reward, reward_settings(data)), (train_dpo, dpo_settings(data))):
+        result = verb.run(settings, out=tmp_path / verb.__name__)
+        assert {name: result[name] for name in expected} == expected
+
+
+def test_a_policy_cannot_learn_from_equal_responses_alone(tmp_path: Path) -> None:
+    data = data_section(tmp_path, train=[row(99, "no", 4), row(99, "no", 0)], validation=tasks(2))
+    with pytest.raises(DataError, match="every pair ties on helpfulness or has two equal responses"):
+        train_dpo.run(dpo_settings(data), out=tmp_path / "run")
+
+
 def test_data_in_which_no_pair_fits_is_refused(tmp_path: Path) -> None:
     data = data_section(tmp_path, train=tasks(4), validation=tasks(2))
     with pytest.raises(DataError, match=r"train\.jsonl: no conversation fits into max_tokens=16"):
