@@ -5,6 +5,7 @@ VENV ?= .venv
 TORCH_INDEX ?=
 PIP_FLAGS ?= --quiet
 PYTEST_FLAGS ?=
+TEST_PROCESSES ?= logical
 DEMO_FLAGS ?=
 
 BIN := $(VENV)/bin
@@ -21,14 +22,17 @@ help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | while IFS='|' read -r name text; do printf '%-20s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo 'Variables: PYTHON=python3.12 the interpreter (3.11 or newer); PYTEST_FLAGS="-k cleaning"; DEMO_FLAGS="--help";'
+	@echo 'TEST_PROCESSES=0 runs the tests in one process, else in as many as there are cores, four at most;'
 	@echo 'PIP_FLAGS= shows what pip does; TORCH_INDEX= a package index to take torch from. On Linux the default build of'
 	@echo 'torch brings several GB of CUDA; on a machine without a GPU use TORCH_INDEX=https://download.pytorch.org/whl/cpu'
 
 demo: $(VENV)/.installed-demo ## the whole loop on this machine: prompts to report, unattended, in minutes
 	$(BIN)/steersman demo $(DEMO_FLAGS)
 
+# Threads of tiny products only take the cores from the other process. A file stays in one process, as its fixtures do.
 test: $(VENV)/.installed-dev ## the tests
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --maxprocesses=4 --dist=loadfile \
+	  --no-loadscope-reorder $(PYTEST_FLAGS)
 
 check: $(VENV)/.installed-dev ## format, lint, types, imports between rooms, docs
 	$(BIN)/ruff format --check .

@@ -38,8 +38,15 @@ def data_folder() -> Path:
     return folder
 
 
+def _put_slow_files_first(items: list[pytest.Item]) -> None:
+    """Let files with a slow test come first, so that no process is left with them when the others have ended."""
+    slow_files = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow_files)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip `data` tests without data, and refuse a test that uses the data without saying so."""
+    """Order the tests, skip `data` tests without data, and refuse a test that uses the data without saying so."""
+    _put_slow_files_first(items)
     unmarked = [
         item.nodeid
         for item in items

@@ -1,4 +1,4 @@
-"""The promise of the `data` marker, kept by tests/conftest.py: pytest is run on small test files of our own."""
+"""What tests/conftest.py promises of the markers `data` and `slow`: pytest is run on small test files of our own."""
 
 import os
 import subprocess
@@ -32,13 +32,30 @@ FORGETS_THE_MARKER = """
 def test_reads(data_folder):
     pass
 """
+RUNS_SECOND = """
+from pathlib import Path
+
+def test_is_second():
+    assert Path(__file__).with_name("first").exists()
+"""
+IS_SLOW = """
+from pathlib import Path
+import pytest
+
+def test_is_first():
+    Path(__file__).with_name("first").touch()
+
+@pytest.mark.slow
+def test_waits():
+    pass
+"""
 
 
 def run_pytest(folder: Path, text: str, **variables: str) -> tuple[int, str]:
     """Return the exit code and the output of pytest on one test file."""
     (folder / "conftest.py").write_text(CONFTEST.read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "test_it.py").write_text(text, encoding="utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    data: real data\n", encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    data: real data\n    slow: slow\n", encoding="utf-8")
     names = ("STEERSMAN_DATA", "STEERSMAN_REQUIRE_DATA")
     clean = {name: value for name, value in os.environ.items() if name not in names}
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra", str(folder)]
@@ -73,3 +90,9 @@ def test_a_skip_is_a_failure_where_data_is_required(tmp_path: Path, text: str) -
 def test_a_test_that_uses_the_data_must_carry_the_marker(tmp_path: Path) -> None:
     code, output = run_pytest(tmp_path, FORGETS_THE_MARKER, STEERSMAN_DATA=str(tmp_path))
     assert (code, "need @pytest.mark.data: test_it.py::test_reads" in output) == (pytest.ExitCode.USAGE_ERROR, True)
+
+
+def test_a_file_with_a_slow_test_comes_first_whole(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text(RUNS_SECOND, encoding="utf-8")
+    code, output = run_pytest(tmp_path, IS_SLOW)
+    assert (code, "3 passed" in output) == (0, True)
