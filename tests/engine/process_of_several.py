@@ -1,6 +1,7 @@
 """One of the processes of a training on noise: run by tests through the launcher.
 
-python -m process_of_several OUT STRATEGY [RESUME_FOLDER [ROWS_BEFORE_THE_STOP]]
+python -m process_of_several BASE STRATEGY trains by STRATEGY into `two`, and then again until it is stopped.
+python -m process_of_several BASE goes on, by each strategy, where it was stopped, into `gone-on`.
 """
 
 import sys
@@ -18,7 +19,9 @@ from steersman.engine.processes import is_first
 from steersman.engine.sharding import laid_out
 from steersman.errors import EXIT_DONE
 
+STRATEGIES: tuple[Strategy, ...] = ("ddp", "fsdp")
 STOPPED = 9
+ROWS_BEFORE_THE_STOP = 9
 
 
 def stopping(objective: Objective, *, after: int) -> Objective:
@@ -36,28 +39,45 @@ def stopping(objective: Objective, *, after: int) -> Objective:
 
 def train_together(out: Path, *, strategy: Strategy, resume: Path | None, after: int | None) -> None:
     """Train and let the first process write the weights and the metrics to `out`."""
-    with joined():
-        model = Network()
-        gather = laid_out(model, layers=model.layers, within=model, strategy=strategy)
-        objective = objective_of(model)
-        if after is not None:
-            objective = stopping(objective, after=after)
-        save_every = None if resume is None else 2
-        _, recorder = trained(model, objective, noise_schedule(resume=resume, save_every=save_every, strategy=strategy))
-        whole, _ = gather()
-        if is_first():
-            torch.save({"weights": whole.state_dict(), "rows": recorder.rows, "counts": recorder.counts}, out)
+    model = Network()
+    gather = laid_out(model, layers=model.layers, within=model, strategy=strategy)
+    objective = objective_of(model)
+    if after is not None:
+        objective = stopping(objective, after=after)
+    save_every = None if resume is None else 2
+    _, recorder = trained(model, objective, noise_schedule(resume=resume, save_every=save_every, strategy=strategy))
+    whole, _ = gather()
+    if is_first():
+        torch.save({"weights": whole.state_dict(), "rows": recorder.rows, "counts": recorder.counts}, out)
+
+
+def place(base: Path, *, what: str, strategy: Strategy) -> Path:
+    """Return the path of what a training by `strategy` left: `two`, `stopped`, `gone-on`, or its `resume` folder."""
+    return base / f"{strategy}-{what}"
+
+
+def train_until_stopped(base: Path, *, strategy: Strategy) -> None:
+    """Train without a stop, and once more with one, which ends the process."""
+    train_together(place(base, what="two", strategy=strategy), strategy=strategy, resume=None, after=None)
+    resume, out = (place(base, what=what, strategy=strategy) for what in ("resume", "stopped"))
+    train_together(out, strategy=strategy, resume=resume, after=ROWS_BEFORE_THE_STOP)
+
+
+def go_on(base: Path) -> None:
+    """Go on with the trainings that were stopped."""
+    for strategy in STRATEGIES:
+        resume, out = (place(base, what=what, strategy=strategy) for what in ("resume", "gone-on"))
+        train_together(out, strategy=strategy, resume=resume, after=None)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Read the command line."""
-    out, strategy, *rest = arguments
-    train_together(
-        Path(out),
-        strategy="fsdp" if strategy == "fsdp" else "ddp",
-        resume=Path(rest[0]) if rest else None,
-        after=int(rest[1]) if len(rest) > 1 else None,
-    )
+    base, *rest = arguments
+    with joined():
+        if rest:
+            train_until_stopped(Path(base), strategy="fsdp" if rest == ["fsdp"] else "ddp")
+        else:
+            go_on(Path(base))
 
 
 if __name__ == "__main__":
