@@ -76,7 +76,8 @@ class RewardSettings(Settings):
     max_tokens: int = Field(ge=16, description="longer conversations are dropped from training and counted")
     tune: TuneSettings
     optimiser: OptimiserSettings | None = Field(
-        None, description="needed unless tune.mode is 'frozen', whose heads are fitted to the end by a solver"
+        None,
+        description="needed unless tune.mode is 'frozen', whose heads are fitted to the end by a solver, without it",
     )
     engine: EngineSettings = Field(default_factory=lambda: EngineSettings.model_validate({}))
     evaluate_every: int | None = Field(
@@ -191,6 +192,19 @@ class RewardSettings(Settings):
         if self.keep_head and self.backbone_layers is not None:
             raise ValueError("reward.backbone_layers: the model that keep_head goes on from has its layers already")
         return self
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """The keys that say how the layers of a model are trained where none of them is: tune.mode 'frozen'."""
+        if self.tune.mode != "frozen":
+            return ()
+        plain = {"optimiser": None, "evaluate_every": None, "head_start": "probe"}
+        engine = EngineSettings.model_validate({})
+        of_loop = ("checkpointing", "compile", "strategy", "save_every", "patience")
+        return (
+            *(f"reward.{name}" for name, value in plain.items() if getattr(self, name) != value),
+            *(f"reward.engine.{name}" for name in of_loop if getattr(self.engine, name) != getattr(engine, name)),
+        )
 
     @property
     def is_pairwise(self) -> bool:

@@ -108,10 +108,18 @@ def _make(folder: Path, *, settings: TrainRewardSettings, progress: Progress) ->
         "weights_source": spec.weights_source,
         "learning_curve": [asdict(point) for point in curve],
         "untrained": untrained,
-        "warnings": _warnings(training, validation, untrained=untrained),
+        "warnings": [*_ignored(reward), *_warnings(training, validation, untrained=untrained)],
     }
     write_json(folder / "result.json", result)
     return Product(result, origin.ancestors, origin.simulated)
+
+
+def _ignored(reward: RewardSettings) -> list[str]:
+    keys = reward.without_effect
+    if not keys:
+        return []
+    verb = "has" if len(keys) == 1 else "have"
+    return [f"{', '.join(keys)} {verb} no effect: with tune.mode 'frozen' a solver fits the head to its end"]
 
 
 def _warnings(training: RewardRows, validation: RewardRows, *, untrained: Sequence[str]) -> list[str]:

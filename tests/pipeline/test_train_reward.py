@@ -407,6 +407,24 @@ def test_the_head_starts_at_zero_where_that_is_asked_for(tmp_path: Path) -> None
     assert first["reward/validation_loss"] == pytest.approx((9 + 1) / 2)
 
 
+def test_settings_of_a_loop_that_a_frozen_model_has_not_are_told(tmp_path: Path) -> None:
+    loop = {"optimiser": LOOP["optimiser"], "evaluate_every": 2, "engine": {"patience": 3, "micro_batch_tokens": 512}}
+    data = files(tmp_path, rated(4), rated(2, start=4))
+    result = train_reward.run(settings(data, FROZEN, loop), out=tmp_path / "run")
+    assert result["warnings"] == [
+        "reward.optimiser, reward.evaluate_every, reward.engine.patience have no effect: with tune.mode 'frozen' a"
+        " solver fits the head to its end"
+    ]
+
+
+def test_settings_that_have_an_effect_are_not_told() -> None:
+    given = {"engine": {"patience": 3, "save_every": 2}, "head_start": "zero"}
+    assert RewardSettings.model_validate(LOOP | given).without_effect == ()
+    assert RewardSettings.model_validate(FROZEN | {"engine": {"trackers": ["tensorboard"]}}).without_effect == ()
+    told = RewardSettings.model_validate(FROZEN | given).without_effect
+    assert told == ("reward.head_start", "reward.engine.save_every", "reward.engine.patience")
+
+
 def test_validation_prompts_that_are_trained_on_are_warned_of(tmp_path: Path) -> None:
     told = []
     for start in (0, 2, 4):
