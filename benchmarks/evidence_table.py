@@ -9,7 +9,6 @@ from evidence_figures import ROUNDS, Accuracy, Judged, Scorer
 from evidence_folds import FOLDS, Reading
 from evidence_plan import COMPARED_PAIRS, SEEDS
 from evidence_runs import HELPFULNESS
-from evidence_tuned import MAX_TOKENS, Trained
 
 from steersman.records import ATTRIBUTES
 from steersman.stats.bootstrap import Interval
@@ -54,7 +53,6 @@ class Figures:
     readings: Mapping[Reading, Accuracy]
     curve: Mapping[tuple[str, int], Accuracy]
     transfers: Mapping[str, Mapping[str, Judged]]
-    tuned: Mapping[str, Sequence[tuple[int, Trained, Interval]]]
     circumstances: Circumstances
 
 
@@ -67,7 +65,6 @@ def table_text(figures: Figures) -> str:
         reading_lines(figures),
         curve_lines(figures),
         transfer_lines(figures),
-        tuned_lines(figures),
         circumstance_lines(figures),
     ]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
@@ -183,31 +180,6 @@ def transfer_lines(figures: Figures) -> list[str]:
         " greatest, %; in brackets of the head the pairs judged, of corpora those with other prompts):",
         "",
         *_head("trained on", *heads),
-        *rows,
-    ]
-
-
-def tuned_lines(figures: Figures) -> list[str]:
-    """Return the accuracy of models whose layers were trained; nothing when none was."""
-    if not figures.tuned:
-        return []
-    rows = [
-        _row(
-            name,
-            f"{seed}",
-            f"{100 * interval.estimate:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})",
-            _NO if found.best_step is None else f"{found.best_step} of {found.steps}",
-            f"{found.pairs}",
-            f"{found.dropped_long}",
-            f"{found.seconds:.0f}",
-        )
-        for name, runs in figures.tuned.items()
-        for seed, found, interval in runs
-    ]
-    return [
-        f"**Trained layers** (helpfulness, %; one fold held out; conversations up to {MAX_TOKENS} tokens):",
-        "",
-        *_head("way", "seed", "accuracy", "best step", "pairs", "too long", "seconds"),
         *rows,
     ]
 

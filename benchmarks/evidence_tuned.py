@@ -1,6 +1,7 @@
 """Models whose layers are trained, on one split of HelpSteer2, by the command line as a user would train them."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,59 +31,63 @@ class Way:
 
     objective: Objective
     mode: str
-    learning_rate: float
+    reading: Reading
+    learning_rate: float = 1e-5
     layers: int | None = None
     epochs: int = 1
 
     @property
     def name(self) -> str:
         """A name for its folder, and for the table."""
-        layers = f" {self.layers} layers" if self.layers else ""
-        return f"{self.objective}, {self.mode}{layers}"
+        trained = {"frozen": "the head", "full": "all"}.get(self.mode) or f"the upper {self.layers}"
+        return f"{self.objective}: {trained} of {self.reading.layers} layers"
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a run gave: hits on the held-out pairs, (P,), NaN for ties, and what it took."""
+    """What a run gave: hits on the held-out pairs, (P,), NaN for ties, and what it took.
+
+    `cpu_seconds` are of training and of scoring the held-out pairs, on all cores together.
+    """
 
     hits: Numbers
     pairs: int
     dropped_long: int
     steps: int
     best_step: int | None
-    seconds: float
+    cpu_seconds: float
 
 
-def split() -> tuple[Indices, Indices]:
-    """Return the training and the held-out pairs: the first fold of the first seed."""
-    return next(iter(folds(corpus("helpsteer2").units, count=FOLDS, seed=[SPLIT_SEED])))
+def split(fold: int) -> tuple[Indices, Indices]:
+    """Return the training and the held-out pairs of a fold of the evidence's first seed."""
+    return tuple(folds(corpus("helpsteer2").units, count=FOLDS, seed=[SPLIT_SEED]))[fold]
 
 
-def trained(way: Way, *, seed: int, reading: Reading, place: Place) -> Trained:
+def trained(way: Way, *, seed: int, fold: int, place: Place) -> Trained:
     """Return a model trained and judged, from the folder of an earlier run where there is one.
 
     Every tenth training pair is set aside to choose the step by.
     """
-    folder = place.out / "tuned" / way.name.replace(",", "").replace(" ", "-") / f"seed-{seed}"
+    folder = place.out / way.name.replace(":", "").replace(" ", "-") / f"seed-{seed}-fold-{fold}"
     facts = folder / "facts.json"
     if not facts.exists():
-        _train(way, folder, seed=seed, reading=reading, model=place.model)
+        _train(way, folder, seed=seed, fold=fold, model=place.model)
     found = cast("dict[str, object]", read_json(facts))
     scores = np.array([row[HELPFULNESS] for row in read_rows(folder / "scores.jsonl", table=_SCORES)], dtype=float)
-    _, held_out = split()
+    _, held_out = split(fold)
     return Trained(
         hits=right(scores, corpus("helpsteer2").strengths[held_out]),
         pairs=cast("int", found["train_pairs"]),
         dropped_long=cast("int", found["dropped_long"]),
         steps=cast("int", found["steps"]),
         best_step=cast("int | None", found.get("best_step")),
-        seconds=cast("float", found["seconds"]),
+        cpu_seconds=cast("float", found["cpu_seconds"]),
     )
 
 
-def _train(way: Way, folder: Path, *, seed: int, reading: Reading, model: str) -> None:
+def _train(way: Way, folder: Path, *, seed: int, fold: int, model: str) -> None:
     pairs = corpus("helpsteer2")
-    training, held_out = split()
+    training, held_out = split(fold)
     is_development = np.arange(len(training)) % _DEVELOPMENT_EVERY == 0
     parts = {"train": training[~is_development], "development": training[is_development], "held-out": held_out}
     for name, part in parts.items():
@@ -92,8 +97,8 @@ def _train(way: Way, folder: Path, *, seed: int, reading: Reading, model: str) -
         "data": {"train": str(folder / "train.jsonl"), "validation": str(folder / "development.jsonl")},
         "reward": {
             "model": model,
-            "backbone_layers": reading.layers,
-            "pooling": reading.pooling,
+            "backbone_layers": way.reading.layers,
+            "pooling": way.reading.pooling,
             "attributes": [HELPFULNESS],
             "weights": {HELPFULNESS: 1.0},
             "objectives": [{"name": way.objective}],
@@ -106,9 +111,10 @@ def _train(way: Way, folder: Path, *, seed: int, reading: Reading, model: str) -
     # JSON is YAML
     write_text(folder / "config.yaml", json.dumps(config, indent=1))
     run = folder / "run"
-    facts = steersman("train", "reward", str(folder / "config.yaml"), "--out", str(run))
+    before = _cpu_seconds_of_children()
+    facts = dict(steersman("train", "reward", str(folder / "config.yaml"), "--out", str(run)))
     steersman("score", str(run), str(folder / "held-out.jsonl"), "--out", str(folder / "scores.jsonl"))
-    write_json(folder / "facts.json", facts)
+    write_json(folder / "facts.json", facts | {"cpu_seconds": _cpu_seconds_of_children() - before})
     # a copy of the model per seed is not needed any more
     shutil.rmtree(run)
 
@@ -120,3 +126,8 @@ def _rows(pairs: Pairs, part: Indices) -> Sequence[Mapping[str, object]]:
         | dict(zip(ATTRIBUTES, labels[row].tolist(), strict=True))
         for row in rows_of(part).tolist()
     ]
+
+
+def _cpu_seconds_of_children() -> float:
+    found = os.times()
+    return found.children_user + found.children_system

@@ -1,11 +1,9 @@
 """Evidence on reward models: objectives, readings, number of pairs and training data, on real pairs.
 
     STEERSMAN_DATA=PATH python benchmarks/reward_evidence.py --write
-    STEERSMAN_DATA=PATH python benchmarks/reward_evidence.py --tuned --write
 
 Reads PATH/helpsteer2, oasst1, hh_rlhf and rewardbench. Features of the frozen model and finished fits are kept in --out
-and used again; remove the folder to begin anew. With --tuned, upper layers are trained by the best two objectives, five
-seeds each, and once the whole model.
+and used again; remove the folder to begin anew.
 """
 
 import argparse
@@ -14,20 +12,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from evidence_baselines import BASELINES
 from evidence_data import Pairs
 from evidence_figures import (
-    ROUNDS,
     Accuracy,
-    Scorer,
     best_reading,
     helpfulness_accuracy,
     scorers,
     transfers,
 )
 from evidence_folds import Reading, readings, screened
-from evidence_heads import OBJECTIVES, strengths_of
+from evidence_heads import strengths_of
 from evidence_plan import (
     SEEDS,
     ablation_tasks,
@@ -36,15 +31,13 @@ from evidence_plan import (
     head_tasks,
     transfer_tasks,
 )
-from evidence_runs import CORPORA, HELPFULNESS, Arrays, Place, Task, corpus, features, results
+from evidence_runs import CORPORA, Arrays, Place, Task, corpus, features, results
 from evidence_table import NAME, SECTION, Circumstances, Figures, table_text
-from evidence_tuned import Trained, Way, trained
 from machine import ROOT, commit_words, machine_words, version_words
 from page import page_with_table
 
 from steersman.errors import SteersmanError
 from steersman.records import ATTRIBUTES
-from steersman.stats.bootstrap import Interval, bootstrap_mean
 from steersman.store.files import read_lines, write_text
 
 RESULTS_PAGE = ROOT / "docs" / "results.md"
@@ -72,7 +65,6 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m-instruct", help="the frozen model: embedded name or folder")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "reward-evidence")
     parser.add_argument("--workers", type=int, default=2, help="fits side by side, one thread each")
-    parser.add_argument("--tuned", action="store_true", help="train layers too; more than half an hour on two cores")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/results.md")
     return parser.parse_args(argv)
 
@@ -93,17 +85,15 @@ def measure(options: argparse.Namespace) -> Figures:
     }
     tasks = [task for each in plan.values() for task in each]
     found = dict(zip(tasks, results(tasks, place, workers=options.workers), strict=True))
-    judged = scorers(arrays(found, plan["heads"]), arrays(found, plan["baselines"]))
     return Figures(
         reading=reading,
         screens=screens,
-        scorers=judged,
+        scorers=scorers(arrays(found, plan["heads"]), arrays(found, plan["baselines"])),
         readings={
             each: helpfulness_accuracy(arrays(found, its), "scores") for each, its in ablation_tasks(num_layers).items()
         },
         curve=curve_of(found, reading=reading),
         transfers=transfers({name: arrays(found, its) for name, its in transfer_tasks(reading).items()}),
-        tuned=tuned(judged, reading=reading, place=place) if options.tuned else {},
         circumstances=circumstances(options, tokens=sum(each.num_tokens for each in given.values()), found=found),
     )
 
@@ -133,30 +123,12 @@ def curve_of(found: Mapping[Task, Arrays], *, reading: Reading) -> dict[tuple[st
     return curve
 
 
-def tuned(
-    judged: Sequence[Scorer], *, reading: Reading, place: Place
-) -> dict[str, list[tuple[int, Trained, Interval]]]:
-    """Return trained models by way and seed: upper layers by the best two objectives, and all layers once."""
-    of_heads = [each for each in judged if each.name in OBJECTIVES]
-    of_heads.sort(key=lambda each: -each.accuracies[HELPFULNESS].interval.estimate)
-    best, second = (objective for each in of_heads[:2] for objective in OBJECTIVES if objective == each.name)
-    ways = [Way(objective, "upper", 2e-5, layers=2) for objective in (best, second)]
-    plan = [(way, seed) for way in ways for seed in SEEDS] + [(Way(best, "full", 1e-5), SEEDS[0])]
-    found: dict[str, list[tuple[int, Trained, Interval]]] = {}
-    for way, seed in plan:
-        one = trained(way, seed=seed, reading=reading, place=place)
-        hits = one.hits[~np.isnan(one.hits)]
-        interval = bootstrap_mean(hits, rng=np.random.default_rng(0), rounds=ROUNDS)
-        found.setdefault(way.name, []).append((seed, one, interval))
-    return found
-
-
 def circumstances(options: argparse.Namespace, *, tokens: int, found: Mapping[Task, Arrays]) -> Circumstances:
     """Return how and where the figures were made; no names of hosts or folders."""
     pairs: Pairs = corpus(CORPORA[0])
     model = "" if options.model == "smollm2-135m-instruct" else f" --model {Path(options.model).name}"
     return Circumstances(
-        command=f"python benchmarks/reward_evidence.py{model}{' --tuned' if options.tuned else ''}",
+        command=f"python benchmarks/reward_evidence.py{model}",
         commit=commit_words(),
         machine=machine_words(),
         versions=version_words(),
