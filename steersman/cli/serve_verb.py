@@ -45,7 +45,8 @@ def serve_reward(
 ) -> None:
     """Serve the reward model MODEL until Ctrl-C, for trainers and anything that speaks HTTP.
 
-    POST /v1/score, /v1/chat/completions, /classify, /get_reward (OpenRLHF); GET /v1/models, /health, /metrics.
+    POST /v1/score, /v1/chat/completions, /classify, /v1/embeddings, /get_reward (OpenRLHF); GET /v1/models, /health,
+    /metrics.
 
     Example: steersman serve reward runs/reward --port 8100
     """
@@ -56,6 +57,7 @@ def serve_reward(
     from steersman.serving.batcher import Batcher
     from steersman.serving.batching import BatchLimits
     from steersman.serving.metrics import Metrics
+    from steersman.serving.results import check_names
     from steersman.serving.rows import MAX_TOKENS
 
     # a port in use is told before the model is loaded, which takes longer
@@ -63,6 +65,8 @@ def serve_reward(
     limits = BatchLimits(max_queue_rows, max_batch_rows, batch_wait_ms / 1000)
     metrics = Metrics()
     opened = open_scorer(model)
+    if opened.spec.form == "comparison":
+        check_names(opened.names)
     scorer = limited(opened, max_tokens=MAX_TOKENS)
     batcher = Batcher(scorer, limits=limits, metrics=metrics, check=opened.check_prompts)
     app = create_app(batcher, metrics=metrics, name=model, host=host, now=lambda: datetime.now(UTC))

@@ -18,6 +18,7 @@ from steersman.serving.bodies import check_host, parse_rows, read_json
 from steersman.serving.chat import chat_answer, parse_chat
 from steersman.serving.classify import classify_answer, parse_classify
 from steersman.serving.counting import CountRequests
+from steersman.serving.embeddings import embeddings_answer, parse_embeddings
 from steersman.serving.faults import ClientGoneError, headers_of, http_status, openai_body, plain_body
 from steersman.serving.metrics import Metrics
 from steersman.serving.openrlhf import parse_remote_reward, remote_reward_answer
@@ -25,7 +26,7 @@ from steersman.serving.results import score_answer
 from steersman.serving.rows import Rows
 
 OWN_PATHS = ("/v1/score", "/get_reward", "/v1/models", "/health", "/health/live", "/health/ready", "/metrics")
-OPENAI_PATHS = ("/v1/chat/completions", "/classify", "/v1/classify")
+OPENAI_PATHS = ("/v1/chat/completions", "/classify", "/v1/classify", "/v1/embeddings")
 
 
 def create_app(batcher: Batcher, *, metrics: Metrics, name: str, host: str, now: Callable[[], datetime]) -> FastAPI:
@@ -91,6 +92,11 @@ def _add_scoring(app: FastAPI, *, batcher: Batcher, metrics: Metrics, name: str,
     async def classify(request: Request) -> JSONResponse:
         rows = parse_classify(await read_json(request), served=name)
         return JSONResponse(classify_answer(await scores_of(rows, request=request), rows=rows, model=name, now=now()))
+
+    @app.post("/v1/embeddings")
+    async def embed(request: Request) -> JSONResponse:
+        rows = parse_embeddings(await read_json(request), served=name)
+        return JSONResponse(embeddings_answer(await scores_of(rows, request=request), rows=rows, model=name))
 
 
 def _add_watching(app: FastAPI, *, batcher: Batcher, metrics: Metrics, name: str, began: datetime) -> None:

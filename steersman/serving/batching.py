@@ -29,12 +29,16 @@ class BatchLimits:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What one request gets: outputs (rows, outputs) in the order of `names`, rewards (rows,), rows that were cut."""
+    """What one request gets: outputs (rows, outputs) in the order of `names`, rewards (rows,), rows that were cut.
+
+    `preferences` (rows,) are how likely each response is preferred to the other of its pair, by a model that compares.
+    """
 
     names: tuple[str, ...]
     outputs: FloatArray
     rewards: FloatArray
     truncated: tuple[int, ...]
+    preferences: FloatArray | None = None
 
 
 def num_taken(sizes: Sequence[int], *, max_rows: int) -> int:
@@ -62,7 +66,14 @@ def score_together(scorer: Scorer, requests: Sequence[Rows]) -> Scored:
     places = np.empty(len(order), dtype=np.intp)
     places[order] = np.arange(len(order))
     truncated = tuple(sorted(order[place] for place in scored.truncated))
-    return Scored(scored.names, scored.outputs[places], scored.rewards[places], scored.num_tokens, truncated)
+    return Scored(
+        scored.names,
+        scored.outputs[places],
+        scored.rewards[places],
+        scored.num_tokens,
+        truncated,
+        preferences=None if scored.preferences is None else scored.preferences[places],
+    )
 
 
 def score_alone(scorer: Scorer, request: Rows) -> Scored:
@@ -75,7 +86,8 @@ def parts(scored: Scored, *, sizes: Sequence[int]) -> Iterator[Scores]:
     ends = list(accumulate(sizes))
     for start, end in zip([0, *ends], ends, strict=False):
         truncated = tuple(row - start for row in scored.truncated if start <= row < end)
-        yield Scores(scored.names, scored.outputs[start:end], scored.rewards[start:end], truncated)
+        preferences = None if scored.preferences is None else scored.preferences[start:end]
+        yield Scores(scored.names, scored.outputs[start:end], scored.rewards[start:end], truncated, preferences)
 
 
 def no_numbers(scores: Scores) -> list[int]:

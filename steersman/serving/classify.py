@@ -1,15 +1,15 @@
 """Classification as vLLM and SGLang serve it: raw outputs as `probs`, one list per input, the reward last.
 
 Shapes: `ClassificationRequest` and `ClassificationResponse` of vLLM (vllm/entrypoints/pooling/classify/protocol.py),
-docs.sglang.io/docs/supported-models/classify_models. verl reads `data[-1].probs[-1]` of such an answer as the reward
-(verl/experimental/reward_loop/reward_loop.py), so it stands there.
+docs.sglang.io/docs/supported-models/classify_models. vLLM puts the outputs of a model through the activation that the
+`problem_type` of its config asks for, which is none for `regression`, unless `use_activation` is false. verl reads
+`data[-1].probs[-1]` of such an answer as the reward (verl/experimental/reward_loop/reward_loop.py), so it stands there.
 """
 
 from datetime import datetime
-from typing import Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from steersman.errors import DataError
 from steersman.serving.batching import Scores
@@ -17,7 +17,7 @@ from steersman.serving.bodies import check_model, parse
 from steersman.serving.chat import ChatTurn
 from steersman.serving.results import REWARD, named_scores
 from steersman.serving.rows import Rows, check_rows, rows_of_conversations
-from steersman.serving.transcripts import conversation_in
+from steersman.serving.transcripts import rows_of_texts
 
 
 class ClassifyBody(BaseModel):
@@ -28,7 +28,14 @@ class ClassifyBody(BaseModel):
     model: str | None = None
     input: str | list[str] | None = None
     messages: list[ChatTurn] | None = None
-    use_activation: Literal[False] | None = None
+    use_activation: bool | None = None
+
+    @field_validator("use_activation")
+    @classmethod
+    def _is_raw(cls, use_activation: bool | None) -> bool | None:
+        if use_activation:
+            raise ValueError("the scores of a reward model go through no activation; send false, or leave it out")
+        return use_activation
 
 
 def parse_classify(body: bytes, *, served: str) -> Rows:
@@ -40,8 +47,7 @@ def parse_classify(body: bytes, *, served: str) -> Rows:
     if asked.messages is not None:
         turns = [(turn.role, turn.content) for turn in asked.messages]
         return check_rows(rows_of_conversations([turns], read=list, name="messages"))
-    texts = [asked.input] if isinstance(asked.input, str) else asked.input or []
-    return check_rows(rows_of_conversations(texts, read=conversation_in, name="input"))
+    return rows_of_texts(asked.input or [])
 
 
 def classify_answer(scores: Scores, *, rows: Rows, model: str, now: datetime) -> dict[str, object]:

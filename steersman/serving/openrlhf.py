@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from steersman.errors import DataError
 from steersman.serving.batching import Scores
 from steersman.serving.bodies import parse
+from steersman.serving.results import PREFERRED
 from steersman.serving.rows import Rows, Turn, check_rows, rows_of_conversations
 from steersman.serving.transcripts import conversation_after, conversation_in, is_nothing_but_marks
 
@@ -38,11 +39,13 @@ def parse_remote_reward(body: bytes) -> Rows:
 
 
 def remote_reward_answer(scores: Scores, *, rows: Rows) -> dict[str, object]:
-    """Return rewards, and every output as a log of its own."""
+    """Return rewards, and as logs every output and, of a model that compares, how likely each response is preferred."""
     rewards = [float(reward) for reward in scores.rewards]
     logs: dict[str, object] = {
         name: [float(output) for output in column] for name, column in zip(scores.names, scores.outputs.T, strict=True)
     }
+    if scores.preferences is not None:
+        logs[PREFERRED] = [float(each) for each in scores.preferences]
     return {
         "rewards": rewards,
         "scores": rewards,

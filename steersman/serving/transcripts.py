@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from steersman.serving.rows import Turn
+from steersman.serving.rows import Rows, Turn, check_rows, rows_of_conversations
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,12 @@ _TEXT_BEGINS = re.compile(r"<\|begin_of_text\|>|<\|endoftext\|>|<bos>|<s>")
 # A template that none of the above is: Mistral, Phi, Zephyr, DeepSeek and so on.
 _FOREIGN_MARK = re.compile(r"\s*(?:<s>|<bos>|<\|[^|\s]+\|>|<[\uff5c][^>\s]+>|\[INST\]|\[SYSTEM_PROMPT\])")
 _ENDS = ("<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "<end_of_turn>", "<eos>", "</s>")
+
+
+def rows_of_texts(given: str | Sequence[str]) -> Rows:
+    """Return one row per text, of which the last turn is scored; raises DataError as `rows_of_conversations` does."""
+    texts = [given] if isinstance(given, str) else given
+    return check_rows(rows_of_conversations(texts, read=conversation_in, name="input"))
 
 
 def turns_of(text: str) -> list[Turn] | None:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from reward_models import saved_reward_model
 from tiny_reward import write_tiny_reward_model
 
 from steersman.cli.main import main
 from steersman.errors import EXIT_USER_INPUT
+from steersman.reward.spec import RewardSpec
 
 
 def test_a_reward_model_is_served_from_its_folder_until_it_is_interrupted(
@@ -29,6 +31,15 @@ def test_a_reward_model_is_served_from_its_folder_until_it_is_interrupted(
     assert set(answer.json()["scores"][0]) == {"helpfulness", "correctness", "reward"}
     assert model == str(folder)
     assert server.returncode == 0
+
+
+def test_a_model_whose_output_is_called_like_what_the_server_adds_is_refused(
+    tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = RewardSpec("linear", ("preferred",), {"preferred": 1.0}, form="comparison")
+    saved_reward_model(tiny_model_folder, tmp_path / "model", spec=spec)
+    assert main(["serve", "reward", str(tmp_path / "model"), "--port", "0"]) == EXIT_USER_INPUT
+    assert "its output 'preferred' is called like" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The shapes of other people's protocols, over real HTTP; each is described where the server defines it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from served import NAME, NOON, LengthScorer, running
+
+from steersman.protocols import Advance, Scored
 
 CHATML_PROMPT = "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
 USER = {"role": "user", "content": "Hi"}
@@ -90,11 +93,43 @@ def test_a_classification_holds_raw_outputs_with_the_reward_last(url: str, path:
     assert answer["ignored_system_turns"] == 2
 
 
+@pytest.mark.parametrize("given", [{}, {"use_activation": None}, {"use_activation": False}])
+def test_a_classification_goes_through_no_activation(url: str, given: dict[str, object]) -> None:
+    answer = post(url, "/classify", {"input": CHATML_PROMPT + "Hello", **given}).json()
+    assert answer["data"][0]["probs"] == [5.0, 2.0, 12.0]
+
+
 def test_a_classification_takes_messages_or_one_text_too(url: str) -> None:
     by_messages = post(url, "/classify", {"messages": [USER, ANSWER]}).json()["data"]
     by_text = post(url, "/classify", {"input": CHATML_PROMPT + "Hello"}).json()["data"]
     assert by_messages == by_text
     assert [row["probs"] for row in by_text] == [[5.0, 2.0, 12.0]]
+
+
+def test_verl_gets_the_reward_from_the_answers_of_both_of_its_engines(url: str) -> None:
+    """Requests and readings are those of `RewardLoopWorker.compute_score_disrm` in verl 0.9.1."""
+    text = CHATML_PROMPT + "Hello<|im_end|>\n"
+    vllm = post(url, "/classify", {"model": NAME, "input": text, "use_activation": False}).json()
+    sglang = post(url, "/v1/embeddings", {"model": NAME, "input": text}).json()
+    assert vllm["data"][-1]["probs"][-1] == sglang["data"][-1]["embedding"][-1] == SCORES["reward"]
+
+
+def test_embeddings_hold_raw_outputs_with_the_reward_last(url: str) -> None:
+    answer = post(url, "/v1/embeddings", {"input": [CHATML_PROMPT + "Hello", CHATML_PROMPT + "Hey"]}).json()
+    row = {"object": "embedding"}
+    assert answer["data"] == [
+        {**row, "index": 0, "embedding": [5.0, 2.0, 12.0]},
+        {**row, "index": 1, "embedding": [3.0, 2.0, 8.0]},
+    ]
+    assert (answer["object"], answer["model"], answer["ignored_system_turns"]) == ("list", NAME, 2)
+    assert answer["names"] == ["length", "prompt_length", "reward"]
+
+
+def test_the_openai_client_reads_the_embeddings(url: str) -> None:
+    openai = pytest.importorskip("openai")
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        answer = client.embeddings.create(model=NAME, input=CHATML_PROMPT + "Hello")
+        assert answer.data[0].embedding == [5.0, 2.0, 12.0]
 
 
 def test_rewards_come_as_openrlhf_expects_them(url: str) -> None:
@@ -119,6 +154,28 @@ def test_openrlhf_without_prompts_or_with_a_first_mark_is_understood(url: str) -
     assert [answer.json()["rewards"] for answer in (alone, marked)] == [[12.0], [12.0]]
 
 
+class ComparingScorer(LengthScorer):
+    """Prefers a response by its share in the letters of its pair, rows 2k and 2k+1."""
+
+    def _score(self, prompts: Sequence[str], responses: Sequence[str], *, advance: Advance) -> Scored:
+        scored = super()._score(prompts, responses, advance=advance)
+        pairs = scored.outputs[:, 0].reshape(-1, 2)
+        return replace(scored, preferences=(pairs / pairs.sum(axis=1, keepdims=True)).ravel())
+
+
+def test_what_a_model_that_compares_prefers_is_told_beside_its_scores() -> None:
+    """Rows are sorted by prompt for the model, and come back in the order of the request."""
+    pairs = [("b", "xxx"), ("b", "x"), ("a", "x"), ("a", "xxxx")]
+    preferred = [3 / 4, 1 / 4, 1 / 5, 4 / 5]
+    with running(ComparingScorer()) as server:
+        body = {"rows": [{"prompt": prompt, "response": response} for prompt, response in pairs]}
+        scores = post(server.url, "/v1/score", body).json()["scores"]
+        assert [row["preferred"] for row in scores] == pytest.approx(preferred)
+        queries = {"query": [prompt + response for prompt, response in pairs], "prompts": [each for each, _ in pairs]}
+        logs = post(server.url, "/get_reward", queries).json()["extra_logs"]
+        assert logs["preferred"] == pytest.approx(preferred)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "fault"),
     [
@@ -132,7 +189,16 @@ def test_openrlhf_without_prompts_or_with_a_first_mark_is_understood(url: str) -
         ("/classify", {"input": ["x"], "messages": [USER, ANSWER]}, "either input"),
         ("/classify", {"input": []}, "nothing to score"),
         ("/classify", {"input": [CHATML_PROMPT + "x", "plain"]}, "input.1: prompt and response cannot be told apart"),
-        ("/classify", {"input": CHATML_PROMPT + "x", "use_activation": True}, "use_activation: "),
+        ("/classify", {"input": CHATML_PROMPT + "x", "use_activation": True}, "send false, or leave it out"),
+        (
+            "/classify",
+            {"input": CHATML_PROMPT + "x", "use_activation": "no"},
+            "use_activation: Input should be a valid",
+        ),
+        ("/v1/embeddings", {"model": NAME}, "input: Field required"),
+        ("/v1/embeddings", {"input": []}, "nothing to score"),
+        ("/v1/embeddings", {"input": "plain"}, "input.0: prompt and response cannot be told apart"),
+        ("/v1/embeddings", {"input": [1, 2]}, "input.0: Input should be a valid string"),
         ("/get_reward", {"query": ["ab"], "prompts": []}, "1 query and 0 prompts"),
         ("/get_reward", {"query": ["ab", "cd"], "prompts": ["a", "x"]}, "query.1: prompt and response cannot"),
         ("/get_reward", {"query": ["[INST] a [/INST] b"], "prompts": ["[INST] a [/INST]"]}, "begins with '[INST]'"),
@@ -145,9 +211,9 @@ def test_a_request_that_is_not_understood_is_told_why(url: str, path: str, body:
     assert fault in (error if path == "/get_reward" else error["message"])
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/classify"])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/classify", "/v1/embeddings"])
 def test_another_model_is_not_found(url: str, path: str) -> None:
-    answer = post(url, path, {"model": "other", "messages": [USER, ANSWER]})
+    answer = post(url, path, {"model": "other", "messages": [USER, ANSWER], "input": CHATML_PROMPT + "x"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, 404)
 
 
