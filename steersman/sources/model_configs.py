@@ -1,5 +1,6 @@
 """The config.json of a model without its weights: in a folder, published with this package, or alone from the hub."""
 
+import difflib
 import functools
 import json
 from collections.abc import Mapping
@@ -19,10 +20,13 @@ from huggingface_hub.errors import (
 )
 
 from steersman.errors import PluginError
+from steersman.sources.hub_log import quiet_hub
 from steersman.sources.models import EMBEDDED_MODELS, model_folder
 
 _CONFIG_FILE = "config.json"
 _SHAPES_FILE = "model_shapes.yaml"
+# of known shapes, in a complaint about one that is not known
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ def _from_file(path: Path) -> ModelConfig:
 def _from_hub(name: str, *, cache: Path) -> ModelConfig:
     repository, _, revision = name.partition("@")
     try:
-        path = hf_hub_download(repository, _CONFIG_FILE, revision=revision or None, cache_dir=cache)
+        with quiet_hub():
+            path = hf_hub_download(repository, _CONFIG_FILE, revision=revision or None, cache_dir=cache)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise PluginError(
             f"model {name!r}: not on the hub, or private; check the name or log in with `hf auth login`"
@@ -91,6 +96,10 @@ def _from_hub(name: str, *, cache: Path) -> ModelConfig:
     except (EntryNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise PluginError(
             f"model {name!r}: no known shape, and its config.json cannot be had from the hub; give a folder that holds"
-            f" its config.json, or one of {', '.join(sorted(published_shapes()))}"
+            f" its config.json, or one of {', '.join(_nearest_known(repository))} and so on"
         ) from error
     return _from_file(Path(path))
+
+
+def _nearest_known(repository: str) -> list[str]:
+    return difflib.get_close_matches(repository, sorted(published_shapes()), n=_MOST_NAMES, cutoff=0.0)

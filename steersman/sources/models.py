@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but not in its __all__
 
 from steersman.errors import PluginError
+from steersman.sources.hub_log import quiet_hub
 from steersman.store.lineage import Ancestor
 
 TINY_RANDOM = "tiny-random"
@@ -119,7 +120,8 @@ def _embedded(name: str) -> FoundModel:
 
 def _from_hub(name: str, *, revision: str | None, cache: Path) -> FoundModel:
     try:
-        folder = Path(snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=list(_MODEL_FILES)))
+        with quiet_hub():
+            found = snapshot_download(name, revision=revision, cache_dir=cache, allow_patterns=list(_MODEL_FILES))
     except RepositoryNotFoundError as error:
         raise PluginError(
             f"model {name!r}: not on the hub, or private; check the name or log in with `hf auth login`"
@@ -128,4 +130,5 @@ def _from_hub(name: str, *, revision: str | None, cache: Path) -> FoundModel:
         raise PluginError(f"model {name!r}: the hub has no revision {revision!r} of it") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise PluginError(f"model {name!r}: the hub cannot be reached and it is not cached; give a folder") from error
+    folder = Path(found)
     return FoundModel(Ancestor(name, "model", "model", None, folder.name), folder=folder)

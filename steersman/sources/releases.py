@@ -1,8 +1,6 @@
 """Fetch files of published data at a pinned revision, from the hub or from GitHub, and hold each to its checksum."""
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +10,7 @@ from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of httpx in 1.x, of httpx2 in 2.x
 
 from steersman.errors import DataError, RunError
+from steersman.sources.hub_log import quiet_hub
 from steersman.store.files import explained_disk_errors, read_json, renamed_when_whole, sha256_file, write_json
 
 Host = Literal["hub", "github"]
@@ -41,7 +40,7 @@ def fetch(release: Release, name: str, *, cache: Path, instead: str) -> Path:
     the published one, or, where none is published, not that of the first download.
     """
     try:
-        with explained_disk_errors(cache), _quiet_hub():
+        with explained_disk_errors(cache), quiet_hub():
             path = _download(release, name, cache=cache)
     except _FETCH_ERRORS as error:
         raise RunError(
@@ -63,18 +62,6 @@ def _short(error: Exception) -> str:
     """Return the kind of an error and the beginning of what it says: the hub's own texts run over many lines."""
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words[:_MOST_LETTERS]}{'...' if len(words) > _MOST_LETTERS else ''}"
-
-
-@contextmanager
-def _quiet_hub() -> Iterator[None]:
-    """Keep the hub's library from telling of each attempt: what comes of them is told in the end."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _download(release: Release, name: str, *, cache: Path) -> Path:

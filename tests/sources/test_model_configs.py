@@ -1,13 +1,17 @@
 """The shape of a model is had without its weights: from a folder, from what is known, or from the hub's config.json."""
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from steersman.engine.model_shape import ModelShape
 from steersman.errors import PluginError
+from steersman.sources.hub_log import quiet_hub
 from steersman.sources.model_configs import PublishedShape, find_model_config, published_shapes
+from steersman.sources.models import find_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 CONFIG = {"model_type": "llama", "hidden_size": 8}
@@ -60,3 +64,42 @@ def test_a_config_is_taken_from_the_hubs_cache(tmp_path: Path, monkeypatch: pyte
     assert find_model_config("owner/name", cache=tmp_path).values == CONFIG
     with pytest.raises(PluginError, match=r"no known shape, and its config\.json cannot be had from the hub"):
         find_model_config("owner/other", cache=tmp_path)
+
+
+class Told(logging.Handler):
+    """Keeps what the hub's library says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture
+def unreachable_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+    """Point the hub's library at a port where nobody listens, without its pauses, and collect what it says."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+    logger, told = logging.getLogger("huggingface_hub"), Told()
+    logger.addHandler(told)
+    yield told
+    logger.removeHandler(told)
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_one_error_alone(unreachable_hub: Told, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"holds its config\.json, or one of Qwen/Qwen2\.5-7B, .* and so on$"):
+        find_model_config("Qwen/Qwen2.5-7B-Chat", cache=tmp_path)
+    with pytest.raises(PluginError, match="the hub cannot be reached and it is not cached; give a folder"):
+        find_model("owner/name", cache=tmp_path)
+    assert unreachable_hub.lines == []
+
+
+def test_the_hubs_library_speaks_again_afterwards(unreachable_hub: Told) -> None:
+    level = logging.getLogger("huggingface_hub").level
+    with quiet_hub():
+        logging.getLogger("huggingface_hub").warning("unheard")
+    assert (unreachable_hub.lines, logging.getLogger("huggingface_hub").level) == ([], level)
