@@ -227,6 +227,13 @@ def test_two_renderings_are_equal_byte_by_byte(demo: Path, demo_page: str) -> No
     assert page_of(demo) == demo_page
 
 
+def test_on_paper_a_hash_and_its_name_may_wrap(demo_page: str) -> None:
+    """Two tables stand side by side there, each of half an A4 page: 336 px, of which a hash and its name took 363."""
+    on_paper = demo_page.split("@media print {")[1].split("</style>")[0]
+    assert "td code { min-width: 0; }" in on_paper
+    assert ".nowrap { white-space: normal; }" in on_paper
+
+
 def test_headings_descend_one_level_at_a_time(demo_page: str) -> None:
     levels = [int(tag[1]) for tag in parsed(demo_page).tags if len(tag) == 2 and tag[0] == "h" and tag[1].isdigit()]
     assert levels[0] == 1
