@@ -9,9 +9,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 DATA_VARIABLE = "STEERSMAN_DATA"
 REQUIRE_VARIABLE = "STEERSMAN_REQUIRE_DATA"
+# how long an example takes says how busy the machine is
+settings.register_profile(
+    "any speed", parent=settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any speed")
 _NO_DATA = f"${DATA_VARIABLE} is not set; it names the folder of real data"
 
 
