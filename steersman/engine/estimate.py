@@ -166,12 +166,16 @@ def layer_activation_bytes(shape: ModelShape, *, compute_bytes: int, has_adapter
     Norms keep their input in float32, and products theirs in their own format. Attention keeps queries, keys and
     values, its outputs, and these side by side; the gated feed-forward part the gate and the other factor, and their
     product where it is not computed again (before an adapter or a bias). Layers of transformers keep the normalised
-    states too, a cast input for each product, keys and values of every head, and the gate after its activation.
+    states too, those of heads as well, a cast input for each product, keys and values of every head, and the gate after
+    its activation.
     """
     if shape.is_leaner:
         gated = 3 if has_adapters or shape.has_feedforward_biases else 2
         products = 2 * shape.hidden + 3 * shape.attention_width + 2 * shape.key_width + gated * shape.feedforward
         return 2 * FLOAT32_BYTES * shape.hidden + compute_bytes * products
-    inputs = 2 if compute_bytes == FLOAT32_BYTES else 5
+    inputs, copies = (2, 1) if compute_bytes == FLOAT32_BYTES else (5, 2)
     products = inputs * shape.hidden + 5 * shape.attention_width + 4 * shape.feedforward
-    return 4 * FLOAT32_BYTES * shape.hidden + compute_bytes * products
+    normed = 2 * shape.num_norms * shape.hidden
+    if shape.has_head_norms:
+        normed += copies * (shape.attention_width + shape.key_width)
+    return FLOAT32_BYTES * normed + compute_bytes * products

@@ -10,20 +10,21 @@ from typing import Self
 
 from steersman.errors import PluginError
 
-_NUM_NORMS_OF_A_LAYER = 2
-
 
 @dataclass(frozen=True, slots=True)
 class _Family:
     """How a family departs from Llama: biases it always has, biases its config decides, norms within the heads.
 
-    `is_leaner` is that of `ModelShape`.
+    `num_norms`, `is_leaner` are those of `ModelShape`; `head_size`, `is_tied` hold where the config leaves them out.
     """
 
     has_input_biases: bool = False
     is_attention_bias_a_key: bool = False
     is_feedforward_bias_a_key: bool = False
     has_head_norms: bool = False
+    num_norms: int = 2
+    head_size: int | None = None
+    is_tied: bool = False
     is_leaner: bool = True
 
 
@@ -32,6 +33,9 @@ _FAMILIES = {
     "mistral": _Family(),
     "qwen2": _Family(has_input_biases=True),
     "qwen3": _Family(is_attention_bias_a_key=True, has_head_norms=True),
+    "gemma3_text": _Family(
+        is_attention_bias_a_key=True, has_head_norms=True, num_norms=4, head_size=256, is_tied=True, is_leaner=False
+    ),
     "granite": _Family(is_attention_bias_a_key=True, is_feedforward_bias_a_key=True, is_leaner=False),
     "smollm3": _Family(is_attention_bias_a_key=True, is_feedforward_bias_a_key=True, is_leaner=False),
 }
@@ -56,6 +60,7 @@ class Matrix:
 class ModelShape:
     """The sizes of a decoder; `head_size` is the width of one attention head, `is_tied` the output matrix's sharing.
 
+    `num_norms` counts the norms of a layer as wide as the hidden states, before its parts and for some after them, too.
     `is_leaner` where `modeling.fused` runs the layers: they keep less for the backward pass, and the last one computes
     what is read of it alone.
     """
@@ -72,6 +77,7 @@ class ModelShape:
     has_output_bias: bool
     has_feedforward_biases: bool
     has_head_norms: bool
+    num_norms: int
     is_leaner: bool
 
     @classmethod
@@ -92,13 +98,14 @@ class ModelShape:
             feedforward=_size(config, "intermediate_size", source=source),
             heads=heads,
             key_heads=_size(config, "num_key_value_heads", source=source, default=heads),
-            head_size=_size(config, "head_dim", source=source, default=max(1, hidden // heads)),
+            head_size=_size(config, "head_dim", source=source, default=family.head_size or max(1, hidden // heads)),
             vocabulary=_size(config, "vocab_size", source=source),
-            is_tied=config.get("tie_word_embeddings") is True,
+            is_tied=config.get("tie_word_embeddings", family.is_tied) is True,
             has_input_biases=family.has_input_biases or attention_bias,
             has_output_bias=attention_bias,
             has_feedforward_biases=family.is_feedforward_bias_a_key and config.get("mlp_bias") is True,
             has_head_norms=family.has_head_norms,
+            num_norms=family.num_norms,
             is_leaner=family.is_leaner,
         )
 
@@ -132,7 +139,7 @@ class ModelShape:
     @property
     def layer_parameters(self) -> int:
         """Weights of one layer, its norms among them."""
-        norms = _NUM_NORMS_OF_A_LAYER * self.hidden + (2 * self.head_size if self.has_head_norms else 0)
+        norms = self.num_norms * self.hidden + (2 * self.head_size if self.has_head_norms else 0)
         return sum(matrix.num_parameters for matrix in self.matrices()) + norms
 
     @property

@@ -5,23 +5,29 @@ key-value head, so that one matrix product serves them all, and scores are made 
 cache. Shapes: B batch, Q queries, L keys, H query heads, K key-value heads, W width of a head.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import torch
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, PreTrainedConfig, PreTrainedModel
 
 from steersman.errors import PluginError
+from steersman.modeling.windows import has_windows
 
 _GROUPED = "steersman_grouped"
 # what some architectures hand to their attention; leaving it out would give another model's outputs
-_UNSUPPORTED = {"softcap", "s_aux", "sliding_window"}
+_UNSUPPORTED = {"softcap", "s_aux", "sinks", "indices", "block_indices", "position_bias"}
+_WINDOW = "sliding_window"
 _BLOCK_SCORES = 1 << 20
 
 
 @contextmanager
 def grouped_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let `model` attend with grouped queries; it then takes additive masks, (B, 1, Q, L)."""
+    """Let `model` attend with grouped queries; it then takes additive masks, (B, 1, Q, L), for layers of every kind.
+
+    Of what a mask lets a query see, the last is the query's own key; layers with a window count it from there.
+    """
     with attention(model, _GROUPED):
         yield
 
@@ -37,11 +43,18 @@ def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def check_extras(module: torch.nn.Module, extras: dict[str, object]) -> None:
-    """Raise PluginError when `module` hands its attention something that ours would leave out."""
-    unknown = sorted(name for name in _UNSUPPORTED & extras.keys() if extras[name] is not None)
+def handed_window(module: torch.nn.Module, extras: Mapping[str, object]) -> int | None:
+    """Return the window among what `module` hands to its attention, None where it sees everything.
+
+    Raises PluginError where it hands over something that ours would leave out, or keeps its window to itself.
+    """
+    name = type(module).__name__
+    unknown = sorted(each for each in _UNSUPPORTED & extras.keys() if extras[each] is not None)
     if unknown:
-        raise PluginError(f"{type(module).__name__} uses {unknown[0]}, which is not supported; use another model")
+        raise PluginError(f"{name} uses {unknown[0]}, which is not supported; use another model")
+    if _WINDOW not in extras and has_windows(cast(PreTrainedConfig, module.config)):
+        raise PluginError(f"{name} does not tell its attention of its sliding window; use another model")
+    return cast("int | None", extras.get(_WINDOW))
 
 
 def _grouped(
@@ -54,7 +67,9 @@ def _grouped(
     **extras: object,
 ) -> tuple[torch.Tensor, None]:
     """Attend (B, H, Q, W) to (B, K, L, W) under an additive mask, some rows of the batch at a time; (B, Q, H, W)."""
-    check_extras(module, extras)
+    window = handed_window(module, extras)
+    if attention_mask is not None and window is not None and window < key.shape[2]:
+        attention_mask = _within(attention_mask, window=window)
     rows = max(1, _BLOCK_SCORES // (query.shape[1] * query.shape[2] * key.shape[2]))
     pieces = []
     for start in range(0, query.shape[0], rows):
@@ -62,6 +77,13 @@ def _grouped(
         mask = 0.0 if attention_mask is None else attention_mask[block, :, None, :, : key.shape[2]]
         pieces.append(attend(query[block], key[block], value[block], mask, scaling=scaling))
     return torch.cat(pieces).transpose(1, 2).contiguous(), None
+
+
+def _within(mask: torch.Tensor, *, window: int) -> torch.Tensor:
+    """Return an additive mask, (B, 1, Q, L), that also hides what lies `window` keys or more before a query's own."""
+    index_L = torch.arange(mask.shape[-1], device=mask.device)
+    own = (index_L * (mask == 0)).amax(dim=-1, keepdim=True)
+    return mask.masked_fill(index_L <= own - window, torch.finfo(mask.dtype).min)
 
 
 def attend(

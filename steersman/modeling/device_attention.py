@@ -1,7 +1,8 @@
 """Attention within a packed row, in the way that suits the device; all by the same mask, `packing.visible`.
 
 On a CPU by segment, on CUDA by FlexAttention, else (narrow heads, too) by PyTorch's attention under the dense mask.
-Shapes as in `segments`, queries (1, H, T, W), keys and values (1, K, T, W).
+Shapes as in `segments`, queries (1, H, T, W), keys and values (1, K, T, W). A `window` is how many tokens of what it
+sees a token attends to, itself and those just before; None is all.
 """
 
 from functools import cache
@@ -14,40 +15,39 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from steersman.modeling.attention import attend
 from steersman.modeling.kernels import product_dtype
-from steersman.modeling.packing import Packed, visible
+from steersman.modeling.packing import Packed
 from steersman.modeling.segments import segment_attention
 
 # its kernels on CUDA take no narrower heads
 _NARROWEST_FLEX = 16
 
 
-def attend_within(query: Tensor, key: Tensor, value: Tensor, *, packed: Packed, scaling: float | None) -> Tensor:
+def attend_within(
+    query: Tensor, key: Tensor, value: Tensor, *, packed: Packed, scaling: float | None, window: int | None
+) -> Tensor:
     """Return the attention of every token to what it sees, (1, H, T, W)."""
+    window = packed.needed(window)
     dtype = product_dtype(query)
     query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if query.device.type == "cpu":
-        return segment_attention(query, key, value, spans=packed.spans, scaling=scaling)
+        return segment_attention(query, key, value, spans=packed.spans, scaling=scaling, window=window)
     if query.device.type == "cuda" and query.shape[-1] >= _NARROWEST_FLEX:
-        return _compiled_flex()(query, key, value, mask=packed.block_mask, scaling=scaling)
-    return dense(query, key, value, packed=packed, scaling=scaling)
+        return _compiled_flex()(query, key, value, mask=packed.block_mask_within(window), scaling=scaling)
+    return dense(query, key, value, packed=packed, scaling=scaling, window=window)
 
 
-def attend_at(
-    query: Tensor, key: Tensor, value: Tensor, *, places: Tensor, packed: Packed, scaling: float | None
-) -> Tensor:
-    """Return the attention of the few tokens at `places`, (P,), whose queries are (1, H, P, W), likewise."""
-    groups_T, segments_T = packed.segments
-    index_T = torch.arange(packed.num_tokens, device=places.device)
-    sees_PT = visible(places[:, None], index_T[None], groups_T=groups_T, segments_T=segments_T)
-    unseen_PT = torch.zeros(sees_PT.shape, device=places.device).masked_fill_(~sees_PT, float("-inf"))
+def attend_at(query: Tensor, key: Tensor, value: Tensor, *, seen_PT: Tensor, scaling: float | None) -> Tensor:
+    """Return likewise the attention of a few tokens, whose queries are (1, H, P, W); they see the keys at `seen_PT`."""
+    unseen_PT = torch.zeros(seen_PT.shape, device=query.device).masked_fill_(~seen_PT, float("-inf"))
     return attend(query, key, value, unseen_PT, scaling=scaling)
 
 
-def dense(query: Tensor, key: Tensor, value: Tensor, *, packed: Packed, scaling: float | None) -> Tensor:
+def dense(
+    query: Tensor, key: Tensor, value: Tensor, *, packed: Packed, scaling: float | None, window: int | None
+) -> Tensor:
     """Return attention under the dense mask, (1, H, T, W): the reference."""
-    return scaled_dot_product_attention(
-        query, key, value, attn_mask=packed.mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
-    )
+    is_grouped, mask = query.shape[1] != key.shape[1], packed.mask_within(window)
+    return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling, enable_gqa=is_grouped)
 
 
 def flex(query: Tensor, key: Tensor, value: Tensor, *, mask: BlockMask, scaling: float | None) -> Tensor:

@@ -9,12 +9,12 @@ head, P tokens that are read.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from torch import Tensor, nn
 from transformers.activations import SiLUActivation
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer, LlamaMLP, LlamaRMSNorm
-from transformers.models.mistral.modeling_mistral import MistralDecoderLayer
+from transformers.models.mistral.modeling_mistral import MistralAttention, MistralDecoderLayer
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 from transformers.models.qwen3.modeling_qwen3 import Qwen3DecoderLayer
 
@@ -109,16 +109,23 @@ def _attention(
         found = found if norm is None else _normed(found, norm, kernels=kernels)
         return found if name == "v" else rotary(found, cosines[:, at], sines[:, at], kernels=kernels)
 
-    everywhere = slice(None)
+    everywhere, window = slice(None), _window_of(attention)
     key, value = (heads(normed, name, everywhere).transpose(1, 2) for name in ("k", "v"))
     if places is None:
         query = heads(normed, "q", everywhere).transpose(1, 2)
-        outputs = attend_within(query, key, value, packed=packed, scaling=attention.scaling)
+        outputs = attend_within(query, key, value, packed=packed, scaling=attention.scaling, window=window)
     else:
         query = heads(normed[:, places], "q", places).transpose(1, 2)
-        outputs = attend_at(query, key, value, places=places, packed=packed, scaling=attention.scaling)
+        seen_PT = packed.seen_from(places, window=window)
+        outputs = attend_at(query, key, value, seen_PT=seen_PT, scaling=attention.scaling)
     added: Tensor = attention.o_proj(outputs.transpose(1, 2).flatten(2))
     return added
+
+
+def _window_of(attention: nn.Module) -> int | None:
+    # Qwen has it where the layer is of that kind, Mistral reads its config, and Llama knows none
+    holder = attention.config if isinstance(attention, MistralAttention) else attention
+    return cast("int | None", getattr(holder, "sliding_window", None))
 
 
 def _feed_forward(mlp: LlamaMLP, normed: Tensor, *, kernels: Kernels) -> Tensor:

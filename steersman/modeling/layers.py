@@ -16,6 +16,7 @@ from steersman.errors import PluginError
 from steersman.modeling.fused import takes_places
 from steersman.modeling.packed_attention import PACKED, packed_attention
 from steersman.modeling.packing import Packed
+from steersman.modeling.windows import dense_masks
 
 _SPLIT_TOLERANCE = 1e-3
 
@@ -35,12 +36,17 @@ def layers_of(model: PreTrainedModel) -> nn.ModuleList:
 
 @contextmanager
 def _only_layers(backbone: PreTrainedModel, start: int, stop: int, *, last: nn.Module) -> Iterator[None]:
-    layers, norm, count = layers_of(backbone), backbone.norm, backbone.config.num_hidden_layers
+    layers, norm, config = layers_of(backbone), backbone.norm, backbone.config
+    count, kinds = config.num_hidden_layers, getattr(config, "layer_types", None)
     try:
-        backbone.layers, backbone.norm, backbone.config.num_hidden_layers = layers[start:stop], last, stop - start
+        backbone.layers, backbone.norm, config.num_hidden_layers = layers[start:stop], last, stop - start
+        if kinds is not None:
+            config.layer_types = kinds[start:stop]
         yield
     finally:
-        backbone.layers, backbone.norm, backbone.config.num_hidden_layers = layers, norm, count
+        backbone.layers, backbone.norm, config.num_hidden_layers = layers, norm, count
+        if kinds is not None:
+            config.layer_types = kinds
 
 
 def all_states(model: PreTrainedModel, packed: Packed, *, places: torch.Tensor | None = None) -> torch.Tensor:
@@ -57,7 +63,7 @@ def _states(
     if backbone.config._attn_implementation == PACKED:
         settings["packed"] = packed
     else:
-        settings["attention_mask"] = packed.mask
+        settings["attention_mask"] = dense_masks(backbone.config, packed)
     if places is not None and takes_places(layers_of(backbone)[-1]):
         return cast(torch.Tensor, backbone(**inputs, **settings, places=places).last_hidden_state[0])
     states_TD: torch.Tensor = backbone(**inputs, **settings).last_hidden_state[0]

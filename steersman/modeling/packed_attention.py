@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from transformers import AttentionInterface, PreTrainedModel
 
-from steersman.modeling.attention import attention, check_extras
+from steersman.modeling.attention import attention, handed_window
 from steersman.modeling.device_attention import attend_within
 from steersman.modeling.embedding import lean_embedding
 from steersman.modeling.encoder import is_encoder
@@ -49,8 +49,8 @@ def _packed(
 ) -> tuple[torch.Tensor, None]:
     """Attend within `packed`, (1, T, H, W); the mask is implied by its spans."""
     del mask
-    check_extras(module, extras)
-    outputs = attend_within(query, key, value, packed=packed, scaling=scaling)
+    window = handed_window(module, extras)
+    outputs = attend_within(query, key, value, packed=packed, scaling=scaling, window=window)
     return outputs.transpose(1, 2).contiguous(), None
 
 

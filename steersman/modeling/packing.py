@@ -1,7 +1,8 @@
 """Group packing: `[prefix | response_1 | ... | response_n]`, several groups in one row, and no padding.
 
 A response sees its prefix and itself, never another response or another group, and its positions go on after its
-prefix: so it gets the hidden states it would have alone. Shapes: T packed tokens of a row, N responses of a row.
+prefix: so it gets the hidden states it would have alone. A layer with a sliding window sees the last `window` of these
+tokens only. Shapes: T packed tokens of a row, N responses of a row.
 """
 
 from collections.abc import Sequence
@@ -63,20 +64,50 @@ class Packed:
         return tuple(end - 1 for span in self.spans for end in span.ends)
 
     @cached_property
+    def num_longest(self) -> int:
+        """Tokens of the longest conversation, which is a prefix with one response."""
+        return max(
+            span.prefix_end - span.start + max((e - s for s, e in zip(span.starts, span.ends, strict=True)), default=0)
+            for span in self.spans
+        )
+
+    def needed(self, window: int | None) -> int | None:
+        """Return `window`, or None where no conversation is longer: it then hides nothing."""
+        return None if window is None or window >= self.num_longest else window
+
+    @property
     def mask(self) -> torch.Tensor:
-        """True where a query may see a key, (1, 1, T, T): for attention without a better way, and for tests."""
-        groups_T, segments_T = self.segments
-        index_T = torch.arange(self.num_tokens, device=self.ids.device)
-        return visible(index_T[:, None], index_T[None, :], groups_T=groups_T, segments_T=segments_T)[None, None]
+        """`mask_within` no window."""
+        return self.mask_within(None)
+
+    def mask_within(self, window: int | None) -> torch.Tensor:
+        """Return True where a query may see a key, (1, 1, T, T): for attention without a better way, and for tests."""
+        return self.seen_from(torch.arange(self.num_tokens, device=self.ids.device), window=window)[None, None]
+
+    def seen_from(self, places_P: torch.Tensor, *, window: int | None) -> torch.Tensor:
+        """Return which tokens of the row each of those at some places sees, (P, T)."""
+        (groups_T, segments_T), positions_T = self.segments, self.positions[0]
+        query, key = places_P[:, None], torch.arange(self.num_tokens, device=places_P.device)[None]
+        window = self.needed(window)
+        return visible(query, key, groups_T=groups_T, segments_T=segments_T, positions_T=positions_T, window=window)
+
+    def block_mask_within(self, window: int | None) -> BlockMask:
+        """Return the same mask in FlexAttention's form: made once per row and window, for all layers."""
+        window = self.needed(window)
+        if window not in self._block_masks:
+            self._block_masks[window] = self._new_block_mask(window)
+        return self._block_masks[window]
 
     @cached_property
-    def block_mask(self) -> BlockMask:
-        """The same mask in FlexAttention's form: made once per row, for all layers."""
-        groups_T, segments_T = self.segments
+    def _block_masks(self) -> dict[int | None, BlockMask]:
+        return {}
+
+    def _new_block_mask(self, window: int | None) -> BlockMask:
+        (groups_T, segments_T), positions_T = self.segments, self.positions[0]
 
         def sees(batch: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
             del batch, head
-            return visible(query, key, groups_T=groups_T, segments_T=segments_T)
+            return visible(query, key, groups_T=groups_T, segments_T=segments_T, positions_T=positions_T, window=window)
 
         return create_block_mask(sees, None, None, self.num_tokens, self.num_tokens, device=str(self.ids.device))
 
@@ -122,14 +153,25 @@ def _append(group: Group, *, ids: list[int], positions: list[int]) -> Span:
 
 
 def visible(
-    query: torch.Tensor, key: torch.Tensor, *, groups_T: torch.Tensor, segments_T: torch.Tensor
+    query: torch.Tensor,
+    key: torch.Tensor,
+    *,
+    groups_T: torch.Tensor,
+    segments_T: torch.Tensor,
+    positions_T: torch.Tensor,
+    window: int | None = None,
 ) -> torch.Tensor:
     """Return whether the token at index `query` sees the one at `key`: the mask of every kind of attention here.
 
-    It sees earlier tokens (and itself) of its own group that belong to its own segment or to the prefix. The indices
-    may have any shapes that broadcast; the answer has that shape.
+    It sees earlier tokens (and itself) of its own group that belong to its own segment or to the prefix; under a
+    window, the last `window` of them, itself among these. The indices may have any shapes that broadcast; the answer
+    has that shape.
     """
     is_causal = key <= query
     is_same_group = groups_T[query] == groups_T[key]
     is_own = segments_T[query] == segments_T[key]
-    return is_causal & is_same_group & (is_own | (segments_T[key] == 0))
+    sees = is_causal & is_same_group & (is_own | (segments_T[key] == 0))
+    if window is None:
+        return sees
+    # by positions, since other responses may lie between a response and its prefix
+    return sees & (positions_T[query] - positions_T[key] < window)

@@ -1,14 +1,16 @@
 """Write responses: batched decoding with a preallocated cache and our own top-k / top-p draw.
 
 Two things make transformers' `generate` slow on a CPU: growing the cache copies it at every token, and top-p sorts
-the whole vocabulary. Here the cache is allocated once and top-p works on the top-k tokens only.
+the whole vocabulary. Here the cache is allocated once and top-p works on the top-k tokens only. Layers with a sliding
+window keep all keys, too, and attend to those in the window.
 Shapes: B batch, V vocabulary, L cache length.
 """
 
 from collections.abc import Callable, Sequence
 
 import torch
-from transformers import PreTrainedModel, StaticCache
+from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.cache_utils import Cache, StaticLayer
 
 from steersman.modeling.attention import grouped_attention
 from steersman.protocols import Generated, Sampling
@@ -45,7 +47,7 @@ def decode_batch(
     """
     ids_BT, is_real_BT = _left_padded(prompts, pad=end_tokens[0], device=model.device)
     length = ids_BT.shape[1] + sampling.max_new_tokens
-    cache = StaticCache(config=model.config, max_cache_len=length)
+    cache = _empty_cache(model.config, length=length)
     is_seen = torch.zeros(len(prompts), length, dtype=torch.bool, device=model.device)
     is_seen[:, : ids_BT.shape[1]] = is_real_BT
     positions = (is_real_BT.cumsum(dim=-1) - 1).clamp(min=0)
@@ -74,6 +76,12 @@ def decode_batch(
             is_seen[:, start] = True
             ids_BT, positions = drawn[:, None], positions[:, -1:] + 1
     return found
+
+
+def _empty_cache(config: PreTrainedConfig, *, length: int) -> Cache:
+    # a layer of transformers' own StaticCache with a window would hold that many keys only, in places that move
+    num_layers = config.get_text_config().num_hidden_layers
+    return Cache(layers=[StaticLayer(max_cache_len=length) for _ in range(num_layers)])
 
 
 def _left_padded(

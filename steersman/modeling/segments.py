@@ -2,7 +2,8 @@
 
 PyTorch's own kernel takes more than twice as long (benchmarks/packed_training.py). Here all query heads of a
 key-value head make one matrix product, only keys that are seen are multiplied, and the backward pass computes the
-weights of a block again instead of keeping them, as FlashAttention does (Dao et al. 2022).
+weights of a block again instead of keeping them, as FlashAttention does (Dao et al. 2022). Under a sliding window a
+block multiplies the keys from the first one that its first query sees.
 Shapes: T packed tokens, H query heads, K key-value heads, R = H / K heads to each, W width of a head, Q queries of a
 block and S keys they see.
 """
@@ -19,32 +20,58 @@ _BLOCK_QUERIES = 128
 
 
 def segment_attention(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, spans: Sequence[Span], scaling: float | None
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    spans: Sequence[Span],
+    scaling: float | None,
+    window: int | None,
 ) -> torch.Tensor:
-    """Return what each token attends to, (1, H, T, W), of (1, H, T, W) and twice (1, K, T, W)."""
+    """Return what each token attends to, (1, H, T, W), of (1, H, T, W) and twice (1, K, T, W).
+
+    With a window, to the last `window` tokens that it sees.
+    """
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     apply: Callable[..., torch.Tensor] = _SegmentAttention.apply
-    return apply(query, key, value, tuple(spans), scale)
+    return apply(query, key, value, tuple(_segments(spans, window=window)), scale)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some queries of a row, which see some `keys` of their segment: query i the keys after i + `hidden`, causally."""
+
+    queries: slice
+    keys: slice
+    hidden: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
-    """Tokens [first, end) of a row, which see the prefix [start, prefix_end) and, causally, themselves."""
+    """Tokens [first, end) of a row, which see the prefix [start, prefix_end) and, causally, themselves.
+
+    What a window hides of the prefix from all of them is no part of it.
+    """
 
     start: int
     prefix_end: int
     first: int
     end: int
+    window: int | None
 
     @property
     def num_before(self) -> int:
         return self.prefix_end - self.start
 
-    def blocks(self) -> Iterator[tuple[slice, int]]:
-        """Yield the queries of each block within the row, and how many keys the last of them sees."""
+    def blocks(self) -> Iterator[_Block]:
+        """Yield the blocks of queries, in order; the last query of each sees the last of its keys."""
         for first in range(self.first, self.end, _BLOCK_QUERIES):
             last = min(self.end, first + _BLOCK_QUERIES)
-            yield slice(first, last), self.num_before + last - self.first
+            # prefix and segment are counted as one, as positions are
+            of_first, end = (self.num_before + each - self.first for each in (first, last))
+            window = end if self.window is None else self.window
+            start = max(0, of_first - window + 1)
+            yield _Block(slice(first, last), slice(start, end), hidden=of_first - window - start)
 
     def seen(self, states: torch.Tensor) -> torch.Tensor:
         """Return keys or values of the prefix and the segment, (K, S, W), from those of the row, (K, T, W)."""
@@ -58,11 +85,14 @@ class _Segment:
         gradient[:, self.first : self.end] += part[:, self.num_before :]
 
 
-def _segments(spans: Sequence[Span]) -> Iterator[_Segment]:
+def _segments(spans: Sequence[Span], *, window: int | None) -> Iterator[_Segment]:
     for span in spans:
+        # the first token of a response sees itself and window - 1 of the prefix
+        seen = span.start if window is None else max(span.start, span.prefix_end - window + 1)
         for first, end in span.segments:
             is_prefix = first < span.prefix_end
-            yield _Segment(span.start, span.start if is_prefix else span.prefix_end, first, end)
+            start, prefix_end = (first, first) if is_prefix else (seen, span.prefix_end)
+            yield _Segment(start, prefix_end, first, end, window)
 
 
 class _SegmentAttention(torch.autograd.Function):
@@ -74,19 +104,19 @@ class _SegmentAttention(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        spans: tuple[Span, ...],
+        segments: tuple[_Segment, ...],
         scale: float,
     ) -> torch.Tensor:
         grouped, outputs = _grouped(query, key), _empty_like(query)
         grouped_outputs = _grouped(outputs, key)
-        for segment in _segments(spans):
+        for segment in segments:
             keys, values = segment.seen(key[0]), segment.seen(value[0])
-            for queries, seen in segment.blocks():
-                weights = _weights(_flat(grouped[:, :, queries] * scale), keys[:, :seen], repeats=grouped.shape[1])
-                block = grouped_outputs[:, :, queries]
-                block.copy_((weights @ values[:, :seen]).view(block.shape))
+            for block in segment.blocks():
+                weights = _weights(_flat(grouped[:, :, block.queries] * scale), keys[:, block.keys], block=block)
+                part = grouped_outputs[:, :, block.queries]
+                part.copy_((weights @ values[:, block.keys]).view(part.shape))
         ctx.save_for_backward(query, key, value)
-        ctx.spans, ctx.scale = spans, scale
+        ctx.segments, ctx.scale = segments, scale
         return outputs
 
     @staticmethod
@@ -98,21 +128,24 @@ class _SegmentAttention(torch.autograd.Function):
         grouped, grouped_gradient = _grouped(query, key), _grouped(gradient, key)
         to_query = _empty_like(query)
         to_grouped = _grouped(to_query, key)
-        # float32: each block of queries adds to the gradients of the keys it sees
-        to_key, to_value = (torch.zeros(each.shape[1:], dtype=torch.float32) for each in (key, value))
-        for segment in _segments(ctx.spans):
+        # float32 at least: each block of queries adds to the gradients of the keys it sees
+        dtype = torch.promote_types(key.dtype, torch.float32)
+        to_key, to_value = (torch.zeros(each.shape[1:], dtype=dtype) for each in (key, value))
+        for segment in ctx.segments:
             keys, values = segment.seen(key[0]), segment.seen(value[0])
-            to_keys, to_values = (torch.zeros(keys.shape, dtype=torch.float32) for _ in range(2))
-            for queries, seen in segment.blocks():
-                given, scaled = _flat(grouped_gradient[:, :, queries]), _flat(grouped[:, :, queries] * ctx.scale)
-                weights = _weights(scaled, keys[:, :seen], repeats=grouped.shape[1])
-                to_values[:, :seen] += weights.transpose(1, 2) @ given
-                to_weights = given @ values[:, :seen].transpose(1, 2)
+            to_keys, to_values = (torch.zeros(keys.shape, dtype=dtype) for _ in range(2))
+            for block in segment.blocks():
+                seen = block.keys
+                given = _flat(grouped_gradient[:, :, block.queries])
+                scaled = _flat(grouped[:, :, block.queries] * ctx.scale)
+                weights = _weights(scaled, keys[:, seen], block=block)
+                to_values[:, seen] += weights.transpose(1, 2) @ given
+                to_weights = given @ values[:, seen].transpose(1, 2)
                 # the gradient of softmax: weights * (gradient - its mean under the weights)
                 to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
-                to_keys[:, :seen] += to_scores.transpose(1, 2) @ scaled
-                block = to_grouped[:, :, queries]
-                block.copy_((to_scores @ keys[:, :seen]).mul_(ctx.scale).view(block.shape))
+                to_keys[:, seen] += to_scores.transpose(1, 2) @ scaled
+                part = to_grouped[:, :, block.queries]
+                part.copy_((to_scores @ keys[:, seen]).mul_(ctx.scale).view(part.shape))
             segment.add_seen(to_key, to_keys)
             segment.add_seen(to_value, to_values)
         return to_query, to_key[None].to(key.dtype), to_value[None].to(value.dtype), None, None
@@ -135,10 +168,15 @@ def _flat(block: torch.Tensor) -> torch.Tensor:
     return block.flatten(1, 2)
 
 
-def _weights(queries: torch.Tensor, keys: torch.Tensor, *, repeats: int) -> torch.Tensor:
-    """Return softmax(queries keys^T), (K, R Q, S), of (K, R Q, W) and (K, S, W); the last query sees the last key."""
-    length = queries.shape[1] // repeats
+def _weights(queries: torch.Tensor, keys: torch.Tensor, *, block: _Block) -> torch.Tensor:
+    """Return softmax(queries keys^T), (K, R Q, S), of (K, R Q, W) and (K, S, W), over what the block's queries see."""
+    length = block.queries.stop - block.queries.start
     scores = queries @ keys.transpose(1, 2)
+    of_heads = scores.view(len(keys), -1, length, keys.shape[1])
     later = torch.ones(length, length, dtype=torch.bool).triu(1)
-    scores.view(len(keys), repeats, length, -1)[..., -length:].masked_fill_(later, float("-inf"))
+    of_heads[..., -length:].masked_fill_(later, float("-inf"))
+    num_hidden = length + block.hidden
+    if num_hidden > 0:
+        too_early = torch.ones(length, num_hidden, dtype=torch.bool).tril(block.hidden)
+        of_heads[..., :num_hidden].masked_fill_(too_early, float("-inf"))
     return torch.softmax(scores, dim=-1)

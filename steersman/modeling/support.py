@@ -1,11 +1,14 @@
 """Refuse models that our packed forward pass and our decoding would compute wrongly.
 
-Both hand the attention layers a mask of their own. That is right where every layer attends to all earlier tokens
-through PyTorch's scaled dot-product attention, and silently wrong elsewhere; hence these checks before any result.
+Both hand the attention layers a mask of their own. That is right where every layer attends to all earlier tokens, or to
+the last ones of them, through PyTorch's scaled dot-product attention, and silently wrong elsewhere; hence these checks
+before any result.
 """
 
+from collections.abc import Mapping
+
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from steersman.errors import PluginError
 from steersman.modeling.chat import Group
@@ -13,34 +16,54 @@ from steersman.modeling.encoder import is_encoder
 from steersman.modeling.layers import all_states, frozen_states
 from steersman.modeling.logprobs import response_logprobs
 from steersman.modeling.packing import pack
+from steersman.modeling.windows import FULL, SLIDING, has_windows
 
 _STATES_TOLERANCE = 1e-3
 _LOGPROB_TOLERANCE = 1e-3
 # angles of positions that depend on the longest conversation of a row: a score would depend on its company
 _ROPES_OF_THE_LONGEST = ("dynamic", "longrope")
-_SUPPORTED = "use a decoder with full attention in every layer, such as Llama, Qwen or SmolLM"
+_SUPPORTED = (
+    "use a decoder whose layers attend to all earlier tokens or to a window of them, such as Llama, Qwen, Mistral,"
+    " Gemma 3 or SmolLM"
+)
 
 
 def check_attention(model: PreTrainedModel) -> None:
-    """Raise PluginError unless every layer attends to all earlier tokens by scaled dot-product attention.
+    """Raise PluginError unless every layer attends to earlier tokens, all or the last, by scaled dot-product attention.
 
     Positions must mean the same whatever else is in a row.
     """
     name, config = type(model).__name__, model.config.get_text_config()
-    kinds = {*(getattr(config, "layer_types", None) or ["full_attention"])}
-    window = getattr(config, "sliding_window", None)
-    if kinds - {"full_attention"}:
-        raise PluginError(f"{name} has layers of kind {min(kinds - {'full_attention'})}; {_SUPPORTED}")
-    if window is not None and getattr(config, "layer_types", None) is None:
-        raise PluginError(f"{name} attends to the last {window} tokens only; {_SUPPORTED}")
-    if model.config._attn_implementation != "sdpa":
-        raise PluginError(f"{name} computes attention by {model.config._attn_implementation!r}; {_SUPPORTED}")
-    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type")
-    if rope in _ROPES_OF_THE_LONGEST:
-        raise PluginError(
-            f"{name} turns its states by the length of the longest conversation (rope_type {rope!r}), so that a score"
-            f" would depend on what shares its row; {_SUPPORTED}"
-        )
+    fault = _other_attention(model, config)
+    if fault is not None:
+        raise PluginError(f"{name} {fault}; {_SUPPORTED}")
+    for rope in _rope_types(config):
+        if rope in _ROPES_OF_THE_LONGEST:
+            raise PluginError(
+                f"{name} turns its states by the length of the longest conversation (rope_type {rope!r}), so that a"
+                f" score would depend on what shares its row; {_SUPPORTED}"
+            )
+
+
+def _other_attention(model: PreTrainedModel, config: PreTrainedConfig) -> str | None:
+    """Return what `model` does that we would leave out, None where there is nothing; `config` is its text model's."""
+    others = {*(getattr(config, "layer_types", None) or ())} - {FULL, SLIDING}
+    way = model.config._attn_implementation
+    faults = {
+        f"has layers of kind {min(others, default=None)}": bool(others),
+        "caps the scores of its attention": getattr(config, "attn_logit_softcapping", None) is not None,
+        "attends to later tokens, too": bool(getattr(config, "use_bidirectional_attention", None)),
+        "adds sinks to its attention": any(hasattr(module, "sinks") for module in model.modules()),
+        "reads more than text, and that in sliding windows": config is not model.config and has_windows(config),
+        f"computes attention by {way!r}": way != "sdpa",
+    }
+    return next((fault for fault, is_there in faults.items() if is_there), None)
+
+
+def _rope_types(config: PreTrainedConfig) -> list[object]:
+    # some models have an entry for each kind of layer
+    ropes = getattr(config, "rope_parameters", None) or {}
+    return [each.get("rope_type") for each in (ropes, *ropes.values()) if isinstance(each, Mapping)]
 
 
 @torch.no_grad()

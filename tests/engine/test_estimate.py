@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     AutoModelForCausalLM,
+    Gemma3TextConfig,
     GraniteConfig,
     LlamaConfig,
     MistralConfig,
@@ -101,6 +102,7 @@ def group(prefix: int, *responses: int) -> Group:
         Qwen2Config(**SMALL),
         Qwen2Config(**SMALL, tie_word_embeddings=True),
         Qwen3Config(**SMALL, head_dim=20),
+        Gemma3TextConfig(**SMALL, head_dim=16),
         GraniteConfig(**SMALL, attention_bias=True),
         SmolLM3Config(**SMALL, pad_token_id=0, bos_token_id=1, eos_token_id=2),
     ],
@@ -199,6 +201,7 @@ def kept_for_backward(model: RewardModel, row: Row, *, precision: Precision) -> 
         LlamaConfig(**SMALL | {"num_hidden_layers": 3}),
         LlamaConfig(**SMALL | {"num_hidden_layers": 3}, mlp_bias=True),
         SmolLM3Config(**SMALL | {"num_hidden_layers": 3}, pad_token_id=0, bos_token_id=1, eos_token_id=2),
+        Gemma3TextConfig(**SMALL | {"num_hidden_layers": 3}, head_dim=24, sliding_window=30),
     ],
     ids=lambda config: f"{type(config).__name__}{' with biases' if getattr(config, 'mlp_bias', False) else ''}",
 )

@@ -48,6 +48,8 @@ ROWS = {
     "several groups": [group(3, 3), group(0, 4, 2), group(6, 1, 5)],
 }
 rows = pytest.mark.parametrize("groups", ROWS.values(), ids=ROWS.keys())
+# the longest conversation of these rows has 14 tokens
+windows = pytest.mark.parametrize("window", [None, 1, 2, 5, 13])
 
 
 def heads(packed: Packed, *, device: str = "cpu", width: int = 8) -> list[Tensor]:
@@ -66,37 +68,69 @@ def with_gradients(attend: Attend, given: list[Tensor]) -> list[Tensor]:
 
 
 @rows
+@windows
 @pytest.mark.parametrize("block", [1, 3, 128])
 def test_attention_by_segment_and_its_gradients_are_those_under_the_mask(
-    monkeypatch: pytest.MonkeyPatch, groups: list[Group], block: int
+    monkeypatch: pytest.MonkeyPatch, groups: list[Group], block: int, window: int | None
 ) -> None:
     monkeypatch.setattr(segments, "_BLOCK_QUERIES", block)
     packed = pack(groups)
-    found = with_gradients(lambda *qkv: attend_within(*qkv, packed=packed, scaling=0.3), heads(packed))
-    expected = with_gradients(lambda *qkv: dense(*qkv, packed=packed, scaling=0.3), heads(packed))
+    found = with_gradients(lambda *qkv: attend_within(*qkv, packed=packed, scaling=0.3, window=window), heads(packed))
+    expected = with_gradients(lambda *qkv: dense(*qkv, packed=packed, scaling=0.3, window=window), heads(packed))
     for ours, theirs in zip(found, expected, strict=True):
         assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+@windows
+def test_gradients_by_segment_are_those_of_small_steps(monkeypatch: pytest.MonkeyPatch, window: int | None) -> None:
+    monkeypatch.setattr(segments, "_BLOCK_QUERIES", 3)
+    packed = pack(ROWS["several groups"])
+    given = tuple(each.double().requires_grad_() for each in heads(packed, width=2))
+    assert torch.autograd.gradcheck(
+        lambda *qkv: attend_within(*qkv, packed=packed, scaling=None, window=window), given, fast_mode=True
+    )
+
+
+def test_keys_outside_a_window_are_not_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "_BLOCK_QUERIES", 4)
+    widths = []
+    weights_of = segments._weights
+
+    def noted(queries: Tensor, keys: Tensor, *, block: segments._Block) -> Tensor:
+        widths.append(keys.shape[1])
+        return weights_of(queries, keys, block=block)
+
+    monkeypatch.setattr(segments, "_weights", noted)
+    packed = pack([group(40, 40)])
+    attend_within(*heads(packed), packed=packed, scaling=None, window=5)
+    # four queries see themselves and, together, the four tokens before them; the first four have none before
+    assert widths == [4] + [8] * 19
+
+
 @rows
-def test_attention_of_a_few_tokens_is_theirs_in_the_whole_row(groups: list[Group]) -> None:
+@windows
+def test_attention_of_a_few_tokens_is_theirs_in_the_whole_row(groups: list[Group], window: int | None) -> None:
     packed = pack(groups)
     places = torch.tensor([packed.num_tokens - 1, 0, 3])
 
     def at_places(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        return attend_at(query[:, :, places], key, value, places=places, packed=packed, scaling=None)
+        seen_PT = packed.seen_from(places, window=window)
+        return attend_at(query[:, :, places], key, value, seen_PT=seen_PT, scaling=None)
+
+    def of_all(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        return dense(query, key, value, packed=packed, scaling=None, window=window)[:, :, places]
 
     found = with_gradients(at_places, heads(packed))
-    expected = with_gradients(lambda *qkv: dense(*qkv, packed=packed, scaling=None)[:, :, places], heads(packed))
+    expected = with_gradients(of_all, heads(packed))
     for ours, theirs in zip(found, expected, strict=True):
         assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 def test_attention_by_segment_in_bfloat16_is_as_near_as_rounding_allows() -> None:
     packed = pack(ROWS["several groups"])
-    expected = with_gradients(lambda *qkv: dense(*qkv, packed=packed, scaling=None), heads(packed))
+    expected = with_gradients(lambda *qkv: dense(*qkv, packed=packed, scaling=None, window=None), heads(packed))
     halved = [each.bfloat16() for each in heads(packed)]
-    found = with_gradients(lambda *qkv: attend_within(*qkv, packed=packed, scaling=None), halved)
+    found = with_gradients(lambda *qkv: attend_within(*qkv, packed=packed, scaling=None, window=None), halved)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == torch.bfloat16
         # scores, weights and products are rounded to 2 ** -9 each
@@ -104,23 +138,26 @@ def test_attention_by_segment_in_bfloat16_is_as_near_as_rounding_allows() -> Non
 
 
 @rows
+@pytest.mark.parametrize("window", [None, 2])
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
-def test_flex_attention_is_attention_under_the_mask(groups: list[Group]) -> None:
+def test_flex_attention_is_attention_under_the_mask(groups: list[Group], window: int | None) -> None:
     packed = pack(groups)
     query, key, value = heads(packed)
     with torch.no_grad():
-        found = flex(query, key, value, mask=packed.block_mask, scaling=0.3)
-        assert_close(found, dense(query, key, value, packed=packed, scaling=0.3), atol=1e-5, rtol=1e-5)
+        found = flex(query, key, value, mask=packed.block_mask_within(window), scaling=0.3)
+        expected = dense(query, key, value, packed=packed, scaling=0.3, window=window)
+        assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @rows
-def test_attention_on_a_gpu_and_its_gradients_are_those_under_the_mask(groups: list[Group]) -> None:
+@windows
+def test_attention_on_a_gpu_and_its_gradients_are_those_under_the_mask(groups: list[Group], window: int | None) -> None:
     packed = pack(groups).to(torch.device("cuda"))
     given = heads(packed, device="cuda", width=64)
-    found = with_gradients(lambda *qkv: attend_within(*qkv, packed=packed, scaling=None), given)
-    expected = with_gradients(lambda *qkv: dense(*qkv, packed=packed, scaling=None), given)
+    found = with_gradients(lambda *qkv: attend_within(*qkv, packed=packed, scaling=None, window=window), given)
+    expected = with_gradients(lambda *qkv: dense(*qkv, packed=packed, scaling=None, window=window), given)
     for ours, theirs in zip(found, expected, strict=True):
         assert_close(ours, theirs, atol=2e-3, rtol=2e-3)
 

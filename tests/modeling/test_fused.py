@@ -36,11 +36,15 @@ SHAPE: dict[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
+# only the last layer has a window
+WINDOWS: dict[str, Any] = {"use_sliding_window": True, "sliding_window": 2, "max_window_layers": 2}
 MODELS: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE)),
     "mistral": lambda: MistralForCausalLM(MistralConfig(**SHAPE, head_dim=16, sliding_window=None)),
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SHAPE)),
     "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SHAPE, head_dim=16)),
+    "windowed mistral": lambda: MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=2)),
+    "windowed qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SHAPE, head_dim=16, **WINDOWS)),
 }
 PACKED = pack(
     [

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 from transformers import PreTrainedModel
+from transformers.masking_utils import sliding_window_causal_mask_function
 
 from steersman.modeling.chat import Group, ResponseTokens
 from steersman.modeling.layers import all_states
@@ -54,13 +55,46 @@ def test_a_group_sees_no_other_group_of_its_row() -> None:
     assert packed.mask[0, 0].int().tolist() == expected
 
 
-def test_the_block_mask_of_a_row_lets_the_same_tokens_see_each_other() -> None:
+def test_a_window_counts_the_tokens_of_a_conversation_and_not_of_the_row() -> None:
+    packed = pack([Group((5, 6, 7), (response(8, 9), response(10, 11, 12)))])
+    # the second response is at positions 3, 4, 5 however many tokens of the first lie before it
+    expected = [
+        [1, 0, 0, 0, 0, 0, 0, 0],
+        [1, 1, 0, 0, 0, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0, 0, 0],
+        [0, 1, 1, 1, 0, 0, 0, 0],
+        [0, 0, 1, 1, 1, 0, 0, 0],
+        [0, 1, 1, 0, 0, 1, 0, 0],
+        [0, 0, 1, 0, 0, 1, 1, 0],
+        [0, 0, 0, 0, 0, 1, 1, 1],
+    ]
+    assert packed.mask_within(3)[0, 0].int().tolist() == expected
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_a_window_hides_what_it_hides_in_transformers(window: int) -> None:
+    packed = pack([Group((), (response(*range(9)),))])
+    sees = sliding_window_causal_mask_function(window)
+    expected = [[bool(sees(0, 0, torch.tensor(query), torch.tensor(key))) for key in range(9)] for query in range(9)]
+    assert packed.mask_within(window)[0, 0].tolist() == expected
+
+
+def test_a_window_as_long_as_the_longest_conversation_is_none() -> None:
+    packed = pack([GROUP, Group((), (response(7, 8), response(9)))])
+    # three tokens of prefix and four of the longest response
+    assert packed.num_longest == 7
+    assert [packed.needed(window) for window in (None, 6, 7, 8)] == [None, 6, None, None]
+    assert packed.block_mask_within(7) is packed.block_mask_within(None)
+
+
+@pytest.mark.parametrize("window", [None, 2])
+def test_the_block_mask_of_a_row_lets_the_same_tokens_see_each_other(window: int | None) -> None:
     packed = pack([GROUP, Group((), (response(7, 8), response(9)))])
     index_T = torch.arange(packed.num_tokens)
     zero = torch.tensor(0)
-    found_TT = packed.block_mask.mask_mod(zero, zero, index_T[:, None], index_T[None])
-    assert torch.equal(found_TT, packed.mask[0, 0])
-    assert packed.block_mask is packed.block_mask
+    found_TT = packed.block_mask_within(window).mask_mod(zero, zero, index_T[:, None], index_T[None])
+    assert torch.equal(found_TT, packed.mask_within(window)[0, 0])
+    assert packed.block_mask_within(window) is packed.block_mask_within(window)
 
 
 def test_positions_restart_after_the_prefix_and_with_each_group() -> None:

@@ -1,5 +1,6 @@
 """Models that packing or decoding would compute wrongly are refused; the ones they compute rightly pass."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,18 @@ import torch
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3Config,
+    Gemma3ForCausalLM,
+    Gemma3ForConditionalGeneration,
+    Gemma3TextConfig,
+    GptOssConfig,
+    GptOssForCausalLM,
     GraniteConfig,
     GraniteForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+    Llama4ForCausalLM,
+    Llama4TextConfig,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
@@ -18,6 +29,8 @@ from transformers import (
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen2MoeConfig,
+    Qwen2MoeForCausalLM,
 )
 
 from steersman.errors import PluginError
@@ -36,6 +49,14 @@ SHAPE: dict[str, Any] = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
+}
+VISION: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 14,
 }
 LONGROPE: dict[str, Any] = {
     "rope_type": "longrope",
@@ -56,6 +77,17 @@ def made(kind: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrainedMod
     return model
 
 
+def decode_two(model: PreTrainedModel) -> list[list[int]]:
+    return decode_batch(
+        model,
+        [[5, 6]],
+        sampling=Sampling(0, 1, None, 2),
+        end_tokens=[0],
+        generator=torch.Generator(),
+        on_step=lambda _: None,
+    )
+
+
 def test_plain_decoders_are_supported() -> None:
     for model in (
         made(LlamaForCausalLM, LlamaConfig(**SHAPE)),
@@ -67,16 +99,58 @@ def test_plain_decoders_are_supported() -> None:
         check_logprobs(model, GROUP)
 
 
-def test_a_sliding_window_is_refused() -> None:
-    model = made(MistralForCausalLM, MistralConfig(**SHAPE, sliding_window=4))
-    with pytest.raises(PluginError, match="attends to the last 4 tokens only"):
-        check_attention(model)
+GEMMA3: dict[str, Any] = {**SHAPE, "head_dim": 8, "sliding_window": 4}
+OTHERS: dict[str, tuple[Callable[[], PreTrainedModel], str]] = {
+    "soft caps": (
+        lambda: Gemma2ForCausalLM(Gemma2Config(**SHAPE, head_dim=8)),
+        "Gemma2ForCausalLM caps the scores of its attention; use a decoder",
+    ),
+    "chunks": (
+        lambda: Llama4ForCausalLM(Llama4TextConfig(**SHAPE, head_dim=8, num_local_experts=1)),
+        "Llama4ForCausalLM has layers of kind chunked_attention; use",
+    ),
+    "sinks": (
+        lambda: GptOssForCausalLM(GptOssConfig(**SHAPE, head_dim=8, num_local_experts=2)),
+        "GptOssForCausalLM adds sinks to its attention; use",
+    ),
+    "both directions": (
+        lambda: Gemma3ForCausalLM(Gemma3TextConfig(**GEMMA3, use_bidirectional_attention=True)),
+        "Gemma3ForCausalLM attends to later tokens, too; use",
+    ),
+    "state space": (
+        lambda: Lfm2ForCausalLM(Lfm2Config(**SHAPE, layer_types=["conv", "full_attention"])),
+        "Lfm2ForCausalLM has layers of kind conv; use",
+    ),
+    "images": (
+        lambda: Gemma3ForConditionalGeneration(Gemma3Config(text_config=GEMMA3, vision_config=VISION)),
+        "Gemma3ForConditionalGeneration reads more than text, and that in sliding windows; use",
+    ),
+}
 
 
-def test_layers_of_another_kind_are_refused() -> None:
-    model = made(Gemma2ForCausalLM, Gemma2Config(**SHAPE, head_dim=8))
-    with pytest.raises(PluginError, match="Gemma2ForCausalLM has layers of kind sliding_attention"):
-        check_attention(model)
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_our_attention_would_leave_out_is_refused(name: str) -> None:
+    make, message = OTHERS[name]
+    with pytest.raises(PluginError, match=message):
+        check_attention(make())
+
+
+def test_a_window_that_attention_is_not_told_of_is_refused() -> None:
+    experts: dict[str, Any] = {"num_experts": 2, "num_experts_per_tok": 1}
+    config = Qwen2MoeConfig(**SHAPE, **experts, use_sliding_window=True, sliding_window=4, max_window_layers=1)
+    model = made(Qwen2MoeForCausalLM, config)
+    assert "sliding_attention" in model.config.layer_types
+    with pytest.raises(PluginError, match="Qwen2MoeAttention does not tell its attention of its sliding window"):
+        check_packing(model, GROUP)
+    with pytest.raises(PluginError, match="Qwen2MoeAttention does not tell its attention of its sliding window"):
+        decode_two(model)
+
+
+def test_layers_of_mistral_are_alike_whatever_its_config_says_of_them() -> None:
+    kinds: dict[str, Any] = {"layer_types": ["full_attention", "sliding_attention"]}
+    model = made(MistralForCausalLM, MistralConfig(**SHAPE, sliding_window=3, **kinds))
+    check_attention(model)
+    check_packing(model, GROUP)
 
 
 def test_attention_that_takes_no_boolean_mask_is_refused() -> None:
@@ -87,6 +161,13 @@ def test_attention_that_takes_no_boolean_mask_is_refused() -> None:
     # the refusal is for a reason: there a boolean mask is added instead of applied
     with pytest.raises(PluginError, match="other states for packed responses"):
         check_packing(model, GROUP)
+
+
+def test_such_positions_of_one_kind_of_layer_are_refused() -> None:
+    ropes = {"full_attention": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}}
+    model = made(Gemma3ForCausalLM, Gemma3TextConfig(**GEMMA3, rope_parameters=ropes))
+    with pytest.raises(PluginError, match=r"longest conversation \(rope_type 'dynamic'"):
+        check_attention(model)
 
 
 @pytest.mark.parametrize("rope", [{"rope_type": "dynamic", "factor": 4.0}, LONGROPE], ids=["dynamic", "longrope"])
@@ -133,21 +214,14 @@ def test_logits_that_are_scaled_after_the_output_layer_are_refused() -> None:
 
 def test_decoding_refuses_attention_with_more_than_a_mask() -> None:
     model = made(Gemma2ForCausalLM, Gemma2Config(**SHAPE, head_dim=8))
-    with pytest.raises(PluginError, match="Gemma2Attention uses s"):
-        decode_batch(
-            model,
-            [[5, 6]],
-            sampling=Sampling(0, 1, None, 2),
-            end_tokens=[0],
-            generator=torch.Generator(),
-            on_step=lambda _: None,
-        )
+    with pytest.raises(PluginError, match="Gemma2Attention uses softcap"):
+        decode_two(model)
 
 
 def test_a_model_is_checked_when_it_is_loaded(tiny_model_folder: Path, tmp_path: Path) -> None:
-    model = made(MistralForCausalLM, MistralConfig(**SHAPE, sliding_window=4))
+    model = made(Gemma2ForCausalLM, Gemma2Config(**SHAPE, head_dim=8))
     model.save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((tiny_model_folder / name).read_bytes())
-    with pytest.raises(PluginError, match="attends to the last 4 tokens only"):
+    with pytest.raises(PluginError, match="caps the scores of its attention"):
         load_policy(tmp_path, dtype=torch.float32, device=torch.device("cpu"))
