@@ -2,13 +2,22 @@
 
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_loop import CONFIG, STAGES, data_files, partials, rows_of, stage_files, start_steersman, tiny_settings
+from tiny_loop import (
+    CONFIG,
+    STAGES,
+    data_files,
+    fork_steersman,
+    partials,
+    rows_of,
+    stage_files,
+    start_steersman,
+    tiny_settings,
+)
 
 from steersman.pipeline import run
 
@@ -19,10 +28,10 @@ WAIT_SECONDS = 240.0
 ATTEMPTS = 4
 
 
-def wait_until(is_true: Callable[[], bool], *, process: "subprocess.Popen[str]") -> None:
+def wait_until(is_true: Callable[[], bool], *, is_running: Callable[[], bool]) -> None:
     """Wait, looking a thousand times a second, until something is true or the process has ended."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while not is_true() and process.poll() is None:
+    while not is_true() and is_running():
         assert time.monotonic() < deadline, "the run never came so far"
         time.sleep(0.001)
 
@@ -38,11 +47,11 @@ def kill_inside(stage: str, *, finished: Path, folder: Path, cache_folder: Path)
         shutil.copytree(finished, out)
         for later in STAGES[STAGES.index(stage) :]:
             shutil.rmtree(out / later)
-        with start_steersman("run", CONFIG, "--out", out.name, cache_folder=cache_folder, where=folder) as process:
-            wait_until((out / stage / "config.yaml").exists, process=process)
-            process.kill()
-            process.communicate()
-        if process.returncode == -signal.SIGKILL and not (out / stage / "done").exists():
+        process = fork_steersman("run", CONFIG, "--out", out.name, cache_folder=cache_folder, where=folder)
+        wait_until((out / stage / "config.yaml").exists, is_running=process.is_alive)
+        process.kill()
+        process.join()
+        if process.exitcode == -signal.SIGKILL and not (out / stage / "done").exists():
             return out
     pytest.fail(f"{stage} was over each time before it could be killed")
 
@@ -70,7 +79,7 @@ def test_a_run_killed_inside_a_stage_goes_on(
 def test_an_interrupted_run_exits_with_130_and_one_line(tmp_path: Path, loop_cache: Path) -> None:
     out = tmp_path / "interrupted"
     with start_steersman("run", CONFIG, "--out", out, cache_folder=loop_cache, where=tmp_path) as process:
-        wait_until((out / "responses" / "config.yaml").exists, process=process)
+        wait_until((out / "responses" / "config.yaml").exists, is_running=lambda: process.poll() is None)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130
