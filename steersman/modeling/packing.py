@@ -104,10 +104,12 @@ class Packed:
 
     def _new_block_mask(self, window: int | None) -> BlockMask:
         (groups_T, segments_T), positions_T = self.segments, self.positions[0]
+        # a tensor: torch.compile with dynamic shapes makes a symbol of a number, which its kernels may not know
+        limit = None if window is None else torch.full((), window, device=self.ids.device)
 
         def sees(batch: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
             del batch, head
-            return visible(query, key, groups_T=groups_T, segments_T=segments_T, positions_T=positions_T, window=window)
+            return visible(query, key, groups_T=groups_T, segments_T=segments_T, positions_T=positions_T, window=limit)
 
         return create_block_mask(sees, None, None, self.num_tokens, self.num_tokens, device=str(self.ids.device))
 
@@ -159,7 +161,7 @@ def visible(
     groups_T: torch.Tensor,
     segments_T: torch.Tensor,
     positions_T: torch.Tensor,
-    window: int | None = None,
+    window: int | torch.Tensor | None,
 ) -> torch.Tensor:
     """Return whether the token at index `query` sees the one at `key`: the mask of every kind of attention here.
 

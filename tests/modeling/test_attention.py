@@ -1,5 +1,6 @@
 """Packed and grouped attention give what PyTorch's own gives under the dense mask, and leave the model as it was."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +147,19 @@ def test_flex_attention_is_attention_under_the_mask(groups: list[Group], window:
     with torch.no_grad():
         found = flex(query, key, value, mask=packed.block_mask_within(window), scaling=0.3)
         expected = dense(query, key, value, packed=packed, scaling=0.3, window=window)
+        assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_compiled_flex_attention_takes_windows_of_several_lengths() -> None:
+    compiled = torch.compile(flex, dynamic=True)
+    packed = pack([group(20, 40, 70)])
+    query, key, value = heads(packed, width=32)
+    for window in (8, 16):
+        with torch.no_grad():
+            found = compiled(query, key, value, mask=packed.block_mask_within(window), scaling=0.3)
+            expected = dense(query, key, value, packed=packed, scaling=0.3, window=window)
         assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
