@@ -1,10 +1,12 @@
 """Reward models whose layers are trained, beside the head alone: HelpSteer2, as a user would train them.
 
     STEERSMAN_DATA=PATH python benchmarks/reward_tuned.py --write
+    STEERSMAN_DATA=PATH python benchmarks/reward_tuned.py --part all-layers --write
 
 Splits, reading and objectives are those of `reward_evidence.py`: the reading it chose and its best two objectives are
-the defaults here. Upper layers are trained with five seeds on one split and by the first objective on every fold; all
-layers once, of the model cut at the reading and of the whole model. Finished runs are kept in --out and used again.
+the defaults here. Upper layers are trained with five seeds on one split, or with --part folds with one seed on every
+fold; with --part all-layers all are trained once, of the model cut at the reading and of the whole model. Finished
+runs are kept in --out and used again.
 """
 
 import argparse
@@ -35,6 +37,7 @@ SECTION = """
 
 Does it help to train layers beneath the head? The same pairs, splits and reading as above, trained by the command line.
 """
+PARTS = ("upper", "folds", "all-layers")
 _ALL_FOLDS = tuple(range(FOLDS))
 
 
@@ -66,16 +69,22 @@ def main(argv: list[str]) -> int:
         print(text)
         if options.write:
             page = "\n".join(read_lines(RESULTS_PAGE))
-            write_text(RESULTS_PAGE, page_with_table(page, text, name=NAME, section=SECTION))
+            write_text(RESULTS_PAGE, page_with_table(page, text, name=table_name(options), section=SECTION))
     except SteersmanError as error:
         print(f"reward_tuned: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
+def table_name(options: argparse.Namespace) -> str:
+    """Return the name of the table's place in docs/results.md."""
+    return NAME if options.part == PARTS[0] else f"{NAME} --part {options.part}"
+
+
 def parse(argv: list[str]) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", choices=PARTS, default="upper", help="what is trained; each part has its own table")
     parser.add_argument("--model", default="smollm2-135m-instruct", help="embedded name or folder")
     parser.add_argument("--objectives", nargs=2, choices=OBJECTIVES, default=("bradley-terry", "scaled"))
     parser.add_argument("--layers", type=int, default=14, help="the model is cut after so many layers")
@@ -93,15 +102,21 @@ def plan(options: argparse.Namespace) -> list[Row]:
     cut, whole = (Reading(layers, options.pooling) for layers in (options.layers, options.whole))
     best, second = options.objectives
     seeds = tuple(options.seeds)
-    return [
-        Row(Way(best, "frozen", cut), seeds[:1], _ALL_FOLDS),
-        Row(Way(second, "frozen", cut), seeds[:1], _ALL_FOLDS[:1]),
-        Row(Way(best, "upper", cut, 2e-5, options.upper, epochs=2), seeds, _ALL_FOLDS[:1]),
-        Row(Way(second, "upper", cut, 2e-5, options.upper, epochs=2), seeds, _ALL_FOLDS[:1]),
-        Row(Way(best, "full", cut), seeds[:1], _ALL_FOLDS[:1]),
-        Row(Way(best, "upper", cut, 2e-5, options.upper, epochs=2), seeds[:1], _ALL_FOLDS),
-        Row(Way(best, "full", whole), seeds[:1], _ALL_FOLDS[:1]),
-    ]
+    one, every = _ALL_FOLDS[:1], _ALL_FOLDS
+    heads = {objective: Way(objective, "frozen", cut) for objective in (best, second)}
+    upper = {objective: Way(objective, "upper", cut, 2e-5, options.upper, epochs=2) for objective in (best, second)}
+    parts = {
+        "upper": [
+            *(Row(way, seeds[:1], one) for way in heads.values()),
+            *(Row(way, seeds, one) for way in upper.values()),
+        ],
+        "folds": [Row(heads[best], seeds[:1], every), Row(upper[best], seeds[:1], every)],
+        "all-layers": [
+            Row(heads[best], seeds[:1], one),
+            *(Row(Way(best, "full", reading), seeds[:1], one) for reading in (cut, whole)),
+        ],
+    }
+    return parts[str(options.part)]
 
 
 def measure(rows: Sequence[Row], *, place: Place) -> Mapping[Row, Judged]:
@@ -159,7 +174,7 @@ def table_text(found: Mapping[Row, Judged], *, options: argparse.Namespace) -> s
             " many stayed at the start.",
             f"- CPU seconds: of training and scoring, all cores. A run whose lower layers are cached already, by an"
             f" earlier seed, takes less. All runs: {sum(run.cpu_seconds for run in runs.values()):,.0f}.",
-            f"- Command: `python benchmarks/reward_tuned.py --seeds {given}`. Commit: {commit_words()}.",
+            f"- Command: `python {table_name(options)} --seeds {given}`. Commit: {commit_words()}.",
             f"- Machine: {machine_words()}. {version_words()}.",
         ]
     )

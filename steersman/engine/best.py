@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from steersman.engine.processes import rank
@@ -19,28 +20,47 @@ class BestWeights:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._file = None if folder is None else folder / f".best-{rank()}.pt"
+        self._file = None if folder is None else folder / f".best-{rank()}"
         self._values: list[torch.Tensor] = []
 
     def keep(self, weights: Sequence[torch.Tensor]) -> None:
         """Hold the values that `weights` have now, in place of those before; RunError when they cannot be written."""
-        values = [each.detach() for each in weights]
         if self._file is None or any(is_split(each) or each.device.type != "cpu" for each in weights):
-            self._values = [each.clone() for each in values]
+            self._values = [each.detach().clone() for each in weights]
             return
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(values, self._file)
-        # torch's writer raises a RuntimeError where the disk is full
-        except (OSError, RuntimeError) as error:
+            with self._file.open("wb") as file:
+                for each in weights:
+                    file.write(_bytes(each.detach().contiguous()))
+        except OSError as error:
             raise RunError(f"{self._file}: the best weights cannot be written ({error}); is the disk full?") from error
 
-    def values(self) -> list[torch.Tensor]:
-        """Return what is held, in order; do not write to it."""
+    def values(self, weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return what is held of `weights`, in their order; do not write to it."""
         if self._file is None or self._values:
             return self._values
-        found: list[torch.Tensor] = torch.load(self._file, mmap=True, weights_only=True)
-        return found
+        # a map of the file: pages are read as they are asked for, and given back when memory is short
+        whole = np.memmap(self._file, dtype=np.uint8, mode="c")
+        ends = np.cumsum([each.nbytes for each in weights])
+        parts = np.split(whole, ends[:-1])
+        return [
+            torch.from_numpy(part).view(each.dtype).view(each.shape) for part, each in zip(parts, weights, strict=True)
+        ]
+
+    def put_back(self, weights: Sequence[torch.Tensor]) -> None:
+        """Give `weights` the values that are held; a file is read straight into them, without a second copy."""
+        with torch.no_grad():
+            if self._file is None or self._values:
+                for each, value in zip(weights, self._values, strict=True):
+                    each.copy_(value)
+                return
+            with self._file.open("rb") as file:
+                for each in weights:
+                    value = each.detach().contiguous()
+                    file.readinto(_bytes(value))
+                    # nothing to do where the weight itself was read into
+                    each.copy_(value)
 
     def remove(self) -> None:
         """Hold nothing any more; a folder that is empty then goes, too."""
@@ -50,3 +70,7 @@ class BestWeights:
             # other processes' files, or checkpoints
             with suppress(OSError):
                 self._file.parent.rmdir()
+
+
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    return tensor.view(-1).view(torch.uint8).numpy().data

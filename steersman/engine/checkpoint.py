@@ -40,7 +40,7 @@ def keep_checkpoint(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW
     """
     place = folder / f"step-{standing.step}"
     half = folder / f".{place.name}.partial"
-    tensors = _tensors(model, optimiser, standing.kept.values())
+    tensors = _tensors(model, optimiser, standing.kept.values(parameters_of(optimiser)))
     randomness = of_all(_randomness())
     tensors |= {
         f"random.{index}.{name}": value for index, each in enumerate(randomness) for name, value in each.items()

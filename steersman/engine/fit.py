@@ -79,7 +79,7 @@ def _fit(
         standing.seconds = time.monotonic() - began
         if standing.step < last_step:
             _keep_if_due(model, optimiser, standing, schedule=schedule)
-    _restore(parameters_of(optimiser), kept.values())
+    kept.put_back(parameters_of(optimiser))
     seconds = time.monotonic() - began
     return FitResult(standing.step, seconds, standing.tokens, standing.best_step, standing.best)
 
@@ -157,9 +157,3 @@ def _keep_if_due(model: nn.Module, optimiser: torch.optim.AdamW, standing: Stand
     every = schedule.engine.save_every
     if schedule.resume is not None and every is not None and standing.step % every == 0:
         keep_checkpoint(schedule.resume, model, optimiser, standing)
-
-
-def _restore(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for parameter, value in zip(parameters, values, strict=True):
-            parameter.copy_(value)

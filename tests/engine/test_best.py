@@ -21,17 +21,26 @@ def test_values_are_those_of_the_moment_they_were_kept(has_folder: bool, tmp_pat
     with torch.no_grad():
         for each in trained:
             each.add_(1.0)
-    assert_close(kept.values(), [each.detach() for each in weights()], rtol=0, atol=0)
+    assert_close(kept.values(trained), [each.detach() for each in weights()], rtol=0, atol=0)
     kept.keep(trained)
-    assert_close(kept.values(), [each.detach() + 1.0 for each in weights()], rtol=0, atol=0)
+    assert_close(kept.values(trained), [each.detach() + 1.0 for each in weights()], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_values_are_put_back_also_into_weights_that_lie_otherwise_in_memory(has_folder: bool, tmp_path: Path) -> None:
+    kept = BestWeights(tmp_path if has_folder else None)
+    kept.keep(weights())
+    others = [torch.nn.Parameter(torch.zeros(3, 2).T), torch.nn.Parameter(torch.zeros(2))]
+    kept.put_back(others)
+    assert_close([each.detach() for each in others], [each.detach() for each in weights()], rtol=0, atol=0)
 
 
 def test_with_a_folder_values_are_in_a_file_and_not_in_memory(tmp_path: Path) -> None:
-    kept = BestWeights(tmp_path)
-    kept.keep([torch.nn.Parameter(torch.zeros(1000))])
+    trained, kept = [torch.nn.Parameter(torch.zeros(3))], BestWeights(tmp_path)
+    kept.keep(trained)
     (file,) = tmp_path.iterdir()
-    torch.save([torch.ones(3)], file)
-    assert_close(kept.values(), [torch.ones(3)])
+    file.write_bytes(torch.ones(3).numpy().tobytes())
+    assert_close(kept.values(trained), [torch.ones(3)])
 
 
 def test_nothing_is_left_after_removal(tmp_path: Path) -> None:
@@ -51,5 +60,5 @@ def test_removal_leaves_what_else_is_in_the_folder(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(RunError, match=r"file/\.best-0\.pt: the best weights cannot be written"):
+    with pytest.raises(RunError, match=r"file/\.best-0: the best weights cannot be written"):
         BestWeights(tmp_path / "file").keep(weights())
