@@ -88,7 +88,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m-instruct", help="embedded name or folder")
     parser.add_argument("--objectives", nargs=2, choices=OBJECTIVES, default=("bradley-terry", "scaled"))
     parser.add_argument("--layers", type=int, default=14, help="the model is cut after so many layers")
-    parser.add_argument("--whole", type=int, default=30, help="layers of the whole model")
+    parser.add_argument("--whole", type=int, default=30, help="layers of the whole model; 0: not trained")
     parser.add_argument("--pooling", choices=("last", "end_of_turn", "mean"), default="mean")
     parser.add_argument("--upper", type=int, default=2, help="layers that are trained below the head")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
@@ -113,7 +113,7 @@ def plan(options: argparse.Namespace) -> list[Row]:
         "folds": [Row(heads[best], seeds[:1], every), Row(upper[best], seeds[:1], every)],
         "all-layers": [
             Row(heads[best], seeds[:1], one),
-            *(Row(Way(best, "full", reading), seeds[:1], one) for reading in (cut, whole)),
+            *(Row(Way(best, "full", reading), seeds[:1], one) for reading in (cut, whole) if reading.layers),
         ],
     }
     return parts[str(options.part)]

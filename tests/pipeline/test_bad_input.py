@@ -245,7 +245,7 @@ def test_settings_that_fail_at_once_cost_no_finished_result(tmp_path: Path, capf
     command = ("train", "reward", train_config(tmp_path, model="tiny-random"), "--out", out)
     assert steersman(capfd, *command).code == 0
     before = {each: each.read_bytes() for each in out.rglob("*") if each.is_file()}
-    said = steersman(capfd, *command, "--set", "reward.model=no-such-model")
+    said = steersman(capfd, *command, "--force", "--set", "reward.model=no-such-model")
     assert (said.code, "no-such-model" in said.fault) == (EXIT_USER_INPUT, True)
     assert {each: each.read_bytes() for each in out.rglob("*") if each.is_file()} == before
 

@@ -69,7 +69,7 @@ def test_a_run_goes_on_once_there_is_space(finished_run: Path, tmp_path: Path, c
 
 def test_a_disk_that_fills_up_while_a_model_is_saved(finished_run: Path, tmp_path: Path, capfd: Capture) -> None:
     config = train_config(finished_run, tmp_path)
-    with small_disk(tmp_path / "disk", options="size=24k") as disk:
+    with small_disk(tmp_path / "disk", options="size=64k") as disk:
         said = steersman(capfd, "train", "reward", config, "--out", disk / "run")
         assert said.code == EXIT_USER_INPUT
         assert "checkpoint" in said.fault
@@ -77,6 +77,16 @@ def test_a_disk_that_fills_up_while_a_model_is_saved(finished_run: Path, tmp_pat
         names = {each.name for each in disk.rglob("*")}
         assert not names & {"done", "checkpoint", "result.json"}
         assert partials(disk) == []
+
+
+def test_a_disk_that_is_too_small_for_the_best_weights(finished_run: Path, tmp_path: Path, capfd: Capture) -> None:
+    config = train_config(finished_run, tmp_path)
+    with small_disk(tmp_path / "disk", options="size=16k") as disk:
+        said = steersman(capfd, "train", "reward", config, "--out", disk / "run")
+        assert said.code == EXIT_USER_INPUT
+        assert "the best weights cannot be written" in said.fault
+        assert "disk" in said.fault
+        assert [each for each in disk.rglob("*") if each.name.startswith(".best")] == []
 
 
 def test_a_cache_on_a_full_disk_is_told(tmp_path: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +144,7 @@ def test_a_full_disk_is_told_also_where_none_can_be_mounted(
     monkeypatch.setattr(os, "fsync", full)
     said = steersman(capfd, "prompts", "--out", tmp_path / "out")
     assert (said.code, "no space left on the disk" in said.fault) == (EXIT_USER_INPUT, True)
-    assert [each.name for each in (tmp_path / "out").iterdir()] == [".lock"]
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_failing_run_leaves_a_finished_one_beside_it_alone(
