@@ -160,7 +160,6 @@ def table_text(found: Mapping[Row, Judged], *, options: argparse.Namespace) -> s
     lines = [_row(*heads, "best step", "CPU seconds a run"), "|" + "---|" * (len(heads) + 2)]
     lines += [_row(*_cells(row, each)) for row, each in found.items()]
     longest = max(run.dropped_long for run in runs.values())
-    given = " ".join(str(seed) for seed in options.seeds)
     return "\n".join(
         [
             *lines,
@@ -174,10 +173,16 @@ def table_text(found: Mapping[Row, Judged], *, options: argparse.Namespace) -> s
             " many stayed at the start.",
             f"- CPU seconds: of training and scoring, all cores. A run whose lower layers are cached already, by an"
             f" earlier seed, takes less. All runs: {sum(run.cpu_seconds for run in runs.values()):,.0f}.",
-            f"- Command: `python {table_name(options)} --seeds {given}`. Commit: {commit_words()}.",
+            f"- Command: `{command(options)}`. Commit: {commit_words()}.",
             f"- Machine: {machine_words()}. {version_words()}.",
         ]
     )
+
+
+def command(options: argparse.Namespace) -> str:
+    """Return the command line that made the table."""
+    whole = f" --whole {options.whole}" if options.part == "all-layers" else ""
+    return f"python {table_name(options)}{whole} --seeds {' '.join(str(seed) for seed in options.seeds)}"
 
 
 def _cells(row: Row, found: Judged) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -49,18 +50,21 @@ class BestWeights:
         ]
 
     def put_back(self, weights: Sequence[torch.Tensor]) -> None:
-        """Give `weights` the values that are held; a file is read straight into them, without a second copy."""
+        """Give `weights` the values that are held; a file is read straight into them, without a second copy.
+
+        Raises RunError when the file cannot be read.
+        """
         with torch.no_grad():
             if self._file is None or self._values:
                 for each, value in zip(weights, self._values, strict=True):
                     each.copy_(value)
                 return
-            with self._file.open("rb") as file:
-                for each in weights:
-                    value = each.detach().contiguous()
-                    file.readinto(_bytes(value))
-                    # nothing to do where the weight itself was read into
-                    each.copy_(value)
+            try:
+                with self._file.open("rb") as file:
+                    for each in weights:
+                        _read(file, each)
+            except OSError as error:
+                raise RunError(f"{self._file}: the best weights cannot be read ({error}); train again") from error
 
     def remove(self) -> None:
         """Hold nothing any more; a folder that is empty then goes, too."""
@@ -70,6 +74,14 @@ class BestWeights:
             # other processes' files, or checkpoints
             with suppress(OSError):
                 self._file.parent.rmdir()
+
+
+def _read(file: BufferedReader, weight: torch.Tensor) -> None:
+    value = weight.detach().contiguous()
+    if file.readinto(_bytes(value)) != value.nbytes:
+        raise OSError("the file is too short")
+    # nothing to do where the weight itself was read into
+    weight.copy_(value)
 
 
 def _bytes(tensor: torch.Tensor) -> memoryview:

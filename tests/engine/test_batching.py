@@ -37,6 +37,11 @@ def test_rows_are_filled_with_the_longest_groups_first() -> None:
     assert micro_batches(range(5), tokens=tokens, budget=100) == [[3, 4], [1, 0, 2]]
 
 
+def test_the_longest_row_comes_first() -> None:
+    # 70 opens the first row, in which neither 45 has room; together they make the longer one
+    assert micro_batches(range(3), tokens=[70, 45, 45], budget=100) == [[1, 2], [0]]
+
+
 def test_a_group_longer_than_the_budget_has_a_row_of_its_own() -> None:
     assert micro_batches([0, 1, 2], tokens=[5, 200, 5], budget=100) == [[1], [0, 2]]
 

@@ -62,3 +62,12 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match=r"file/\.best-0: the best weights cannot be written"):
         BestWeights(tmp_path / "file").keep(weights())
+
+
+def test_a_file_that_was_cut_is_told(tmp_path: Path) -> None:
+    kept = BestWeights(tmp_path)
+    kept.keep(weights())
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(RunError, match=r"best-0: the best weights cannot be read \(the file is too short\)"):
+        kept.put_back(weights())

@@ -1,12 +1,12 @@
 """Our batched decoding gives what transformers gives, and draws what the settings say."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import pytest
 import torch
+from greedy_by_transformers import greedy
 from transformers import PreTrainedModel
 
 from steersman.modeling.loading import load_policy
@@ -47,16 +47,7 @@ def decode(
 
 
 def by_transformers(model: PreTrainedModel, prompt: list[int]) -> list[int]:
-    ids = torch.tensor([prompt])
-    whole = cast("Callable[..., torch.Tensor]", model.generate)(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=GREEDY.max_new_tokens,
-        pad_token_id=NO_END,
-        eos_token_id=NO_END,
-    )
-    return [int(each) for each in whole[0, len(prompt) :]]
+    return greedy(model, prompt, max_new_tokens=GREEDY.max_new_tokens, pad=NO_END, end=NO_END)
 
 
 def rows(*probabilities: float) -> torch.Tensor:

@@ -1,10 +1,10 @@
 """Our batched decoding gives what transformers gives for layers with sliding windows, beyond the window."""
 
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Sequence
 
 import pytest
 import torch
+from greedy_by_transformers import greedy
 from tiny_windowed import VOCABULARY, WINDOW, WINDOWED, windowed
 from transformers import PreTrainedModel
 
@@ -26,16 +26,7 @@ def prompts() -> list[list[int]]:
 
 
 def by_transformers(model: PreTrainedModel, prompt: Sequence[int]) -> list[int]:
-    ids = torch.tensor([prompt])
-    whole = cast("Callable[..., torch.Tensor]", model.generate)(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        do_sample=False,
-        max_new_tokens=GREEDY.max_new_tokens,
-        pad_token_id=PAD,
-        eos_token_id=END,
-    )
-    return [int(each) for each in whole[0, len(prompt) :]]
+    return greedy(model, prompt, max_new_tokens=GREEDY.max_new_tokens, pad=PAD, end=END)
 
 
 @families
