@@ -102,6 +102,26 @@ def test_a_training_goes_on_from_its_last_checkpoint_and_not_from_the_start(tmp_
     assert sum(len(row) for row in rows) == 3
 
 
+def judged(objective: Objective, losses: Sequence[float]) -> Objective:
+    """Return `objective`, whose validation losses are `losses`, and after these the last of them."""
+    left = list(losses)
+    return replace(objective, evaluate=lambda: {"loss": left.pop(0) if len(left) > 1 else left[0]})
+
+
+def test_the_best_weights_from_before_a_stop_are_the_result_when_nothing_better_comes(tmp_path: Path) -> None:
+    model, plan = Network(), replace(noise_schedule(resume=tmp_path, save_every=4), evaluate_every=2)
+    result, _ = trained(model, judged(objective_of(model), [3.0, 1.0, 2.0]), replace(plan, resume=None))
+    assert result.best_step == 2
+    expected = weights(model)
+    model = Network()
+    objective = stopped(judged(objective_of(model), [3.0, 1.0, 2.0]), after=len(all_rows()) - 1)
+    with pytest.raises(StoppedError):
+        trained(model, objective, plan)
+    model = Network()
+    trained(model, judged(objective_of(model), [2.0]), plan)
+    assert all(torch.equal(a, b) for a, b in zip(weights(model), expected, strict=True))
+
+
 def test_a_checkpoint_that_was_half_written_is_passed_over(tmp_path: Path) -> None:
     expected, _, recorder = whole()
     plan = noise_schedule(resume=tmp_path, save_every=2)
