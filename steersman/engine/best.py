@@ -17,7 +17,7 @@ class BestWeights:
     """Holds a copy of weights: in a file of `folder` where they lie whole in the processor's memory, else beside them.
 
     That memory is what a training on a CPU is short of; on a device, and split over several, the copy stays there.
-    Each process holds its own. Without a folder the copy is in memory.
+    Each process holds its own. Without a folder, or where the file cannot be written, the copy is in memory.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -25,17 +25,23 @@ class BestWeights:
         self._values: list[torch.Tensor] = []
 
     def keep(self, weights: Sequence[torch.Tensor]) -> None:
-        """Hold the values that `weights` have now, in place of those before; RunError when they cannot be written."""
+        """Hold the values that `weights` have now, in place of those before."""
+        self._values = [] if self._is_written(weights) else [each.detach().clone() for each in weights]
+
+    def _is_written(self, weights: Sequence[torch.Tensor]) -> bool:
         if self._file is None or any(is_split(each) or each.device.type != "cpu" for each in weights):
-            self._values = [each.detach().clone() for each in weights]
-            return
+            return False
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("wb") as file:
                 for each in weights:
                     file.write(_bytes(each.detach().contiguous()))
-        except OSError as error:
-            raise RunError(f"{self._file}: the best weights cannot be written ({error}); is the disk full?") from error
+        except OSError:
+            # a full disk costs memory, and no training
+            with suppress(OSError):
+                self._file.unlink()
+            return False
+        return True
 
     def values(self, weights: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return what is held of `weights`, in their order; do not write to it."""

@@ -40,12 +40,12 @@ def keep_checkpoint(folder: Path, model: nn.Module, optimiser: torch.optim.AdamW
     """
     place = folder / f"step-{standing.step}"
     half = folder / f".{place.name}.partial"
-    tensors = _tensors(model, optimiser, standing.kept.values(parameters_of(optimiser)))
     randomness = of_all(_randomness())
-    tensors |= {
-        f"random.{index}.{name}": value for index, each in enumerate(randomness) for name, value in each.items()
-    }
     with _explained(folder):
+        tensors = _tensors(model, optimiser, standing.kept.values(parameters_of(optimiser)))
+        tensors |= {
+            f"random.{index}.{name}": value for index, each in enumerate(randomness) for name, value in each.items()
+        }
         if is_first():
             shutil.rmtree(half, ignore_errors=True)
             half.mkdir(parents=True)
@@ -98,7 +98,8 @@ def _moments(optimiser: torch.optim.AdamW, parameter: torch.Tensor) -> dict[str,
     """Return AdamW's state of a parameter; before its first step that is zero in all parts."""
     state: dict[str, torch.Tensor] = optimiser.state[parameter]
     if not state:
-        state |= {"step": torch.tensor(0.0)}
+        # on the weight's device, where the fused step counts it
+        state |= {"step": torch.zeros((), dtype=torch.float32, device=parameter.device)}
         state |= {part: torch.zeros_like(parameter.detach()) for part in ("exp_avg", "exp_avg_sq")}
     return state
 

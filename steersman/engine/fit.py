@@ -15,7 +15,7 @@ from steersman.engine.batching import batches, num_steps, num_tokens
 from steersman.engine.best import BestWeights
 from steersman.engine.checkpoint import keep_checkpoint, restored
 from steersman.engine.objective import SILENT, Objective, Reports, Schedule
-from steersman.engine.processes import is_first, of_first, spread_from_first
+from steersman.engine.processes import is_first, of_all, of_first, spread_from_first
 from steersman.engine.rates import rate_share
 from steersman.engine.recomputing import recomputing
 from steersman.engine.sharding import is_split
@@ -80,6 +80,8 @@ def _fit(
         if standing.step < last_step:
             _keep_if_due(model, optimiser, standing, schedule=schedule)
     kept.put_back(parameters_of(optimiser))
+    # nobody clears the folder before all have read what they hold there
+    of_all(None)
     seconds = time.monotonic() - began
     return FitResult(standing.step, seconds, standing.tokens, standing.best_step, standing.best)
 

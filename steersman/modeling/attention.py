@@ -68,19 +68,21 @@ def _grouped(
 ) -> tuple[torch.Tensor, None]:
     """Attend (B, H, Q, W) to (B, K, L, W) under an additive mask, some rows of the batch at a time; (B, Q, H, W)."""
     window = handed_window(module, extras)
-    if attention_mask is not None and window is not None and window < key.shape[2]:
-        attention_mask = _within(attention_mask, window=window)
     rows = max(1, _BLOCK_SCORES // (query.shape[1] * query.shape[2] * key.shape[2]))
     pieces = []
     for start in range(0, query.shape[0], rows):
         block = slice(start, start + rows)
-        mask = 0.0 if attention_mask is None else attention_mask[block, :, None, :, : key.shape[2]]
+        mask: torch.Tensor | float = 0.0
+        if attention_mask is not None:
+            mask = _within(attention_mask[block, :, :, : key.shape[2]], window=window)[:, :, None]
         pieces.append(attend(query[block], key[block], value[block], mask, scaling=scaling))
     return torch.cat(pieces).transpose(1, 2).contiguous(), None
 
 
-def _within(mask: torch.Tensor, *, window: int) -> torch.Tensor:
+def _within(mask: torch.Tensor, *, window: int | None) -> torch.Tensor:
     """Return an additive mask, (B, 1, Q, L), that also hides what lies `window` keys or more before a query's own."""
+    if window is None or window >= mask.shape[-1]:
+        return mask
     index_L = torch.arange(mask.shape[-1], device=mask.device)
     own = (index_L * (mask == 0)).amax(dim=-1, keepdim=True)
     return mask.masked_fill(index_L <= own - window, torch.finfo(mask.dtype).min)

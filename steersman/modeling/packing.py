@@ -81,8 +81,19 @@ class Packed:
         return self.mask_within(None)
 
     def mask_within(self, window: int | None) -> torch.Tensor:
-        """Return True where a query may see a key, (1, 1, T, T): for attention without a better way, and for tests."""
-        return self.seen_from(torch.arange(self.num_tokens, device=self.ids.device), window=window)[None, None]
+        """Return True where a query may see a key, (1, 1, T, T): for attention without a better way, and for tests.
+
+        Made once per row and window, for all layers.
+        """
+        window = self.needed(window)
+        if window not in self._masks:
+            everywhere_T = torch.arange(self.num_tokens, device=self.ids.device)
+            self._masks[window] = self.seen_from(everywhere_T, window=window)[None, None]
+        return self._masks[window]
+
+    @cached_property
+    def _masks(self) -> dict[int | None, torch.Tensor]:
+        return {}
 
     def seen_from(self, places_P: torch.Tensor, *, window: int | None) -> torch.Tensor:
         """Return which tokens of the row each of those at some places sees, (P, T)."""

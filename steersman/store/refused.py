@@ -22,8 +22,8 @@ def removed_when_refused(missing: Sequence[Path]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if missing and {each.name for each in missing[0].iterdir()} <= {CONFIG_FILE, LOCK_FILE}:
-            with suppress(OSError):
+        with suppress(OSError):
+            if missing and {each.name for each in missing[0].iterdir()} <= {CONFIG_FILE, LOCK_FILE}:
                 for name in (CONFIG_FILE, LOCK_FILE):
                     (missing[0] / name).unlink(missing_ok=True)
                 for folder in missing:
