@@ -9,6 +9,7 @@ from evidence_figures import ROUNDS, Accuracy, Judged, Scorer
 from evidence_folds import FOLDS, Reading
 from evidence_plan import COMPARED_PAIRS, SEEDS
 from evidence_runs import HELPFULNESS
+from page import table_head, table_row
 
 from steersman.records import ATTRIBUTES
 from steersman.stats.bootstrap import Interval
@@ -78,9 +79,9 @@ def accuracy_lines(figures: Figures) -> list[str]:
         f"**Pairs ranked as people rated them**, %, with 95 % intervals over pairs; in brackets of the head the untied"
         f" pairs of {figures.circumstances.pairs}. Ties in a label are left out, equal scores are wrong:",
         "",
-        *_head("scorer", *names),
+        *table_head("scorer", *names),
         *(
-            _row(_bold(each.name), *(_accuracy(each.accuracies.get(name)) for name in ATTRIBUTES))
+            table_row(_bold(each.name), *(_accuracy(each.accuracies.get(name)) for name in ATTRIBUTES))
             for each in figures.scorers
         ),
     ]
@@ -88,7 +89,7 @@ def accuracy_lines(figures: Figures) -> list[str]:
 
 def helpfulness_lines(figures: Figures) -> list[str]:
     """Return what else is known of helpfulness, by scorer."""
-    lines = _head(
+    lines = table_head(
         "scorer",
         "points above the best baseline",
         "least to greatest seed",
@@ -100,7 +101,7 @@ def helpfulness_lines(figures: Figures) -> list[str]:
     for each in figures.scorers:
         low, high = each.accuracies[HELPFULNESS].spread
         lines.append(
-            _row(
+            table_row(
                 _bold(each.name),
                 _NO if each.gain is None else _points(each.gain),
                 f"{100 * low:.1f} to {100 * high:.1f}",
@@ -120,14 +121,14 @@ def helpfulness_lines(figures: Figures) -> list[str]:
 def error_lines(figures: Figures) -> list[str]:
     """Return squared errors beside those of the training mean."""
     rows = [
-        _row(each.name, *(f"{each.errors[name][0]:.3f} / {each.errors[name][1]:.3f}" for name in ATTRIBUTES))
+        table_row(each.name, *(f"{each.errors[name][0]:.3f} / {each.errors[name][1]:.3f}" for name in ATTRIBUTES))
         for each in figures.scorers
         if each.errors is not None
     ]
     return [
         "**Mean squared error / that of the training mean**, squared levels:",
         "",
-        *_head("head", *ATTRIBUTES),
+        *table_head("head", *ATTRIBUTES),
         *rows,
     ]
 
@@ -136,14 +137,14 @@ def reading_lines(figures: Figures) -> list[str]:
     """Return the accuracy on helpfulness by what is read of the frozen model."""
     layers = sorted({each.layers for each in figures.readings})
     rows = [
-        _row(f"{count} layers", *(_short(figures.readings[Reading(count, pooling)]) for pooling in POOLINGS))
+        table_row(f"{count} layers", *(_short(figures.readings[Reading(count, pooling)]) for pooling in POOLINGS))
         for count in layers
     ]
     return [
         f"**What is read** (scaled Bradley-Terry, helpfulness, %, the folds of seed {SEEDS[0]}; all intervals are about"
         " 4 points to either side):",
         "",
-        *_head("state after", "last token", "end of turn", "mean of the answer"),
+        *table_head("state after", "last token", "end of turn", "mean of the answer"),
         *rows,
     ]
 
@@ -152,11 +153,11 @@ def curve_lines(figures: Figures) -> list[str]:
     """Return the accuracy on helpfulness by the number of training pairs."""
     names = list(dict.fromkeys(name for name, _ in figures.curve))
     sizes = sorted({pairs for _, pairs in figures.curve})
-    rows = [_row(f"{pairs}", *(_short(figures.curve[name, pairs]) for name in names)) for pairs in sizes]
+    rows = [table_row(f"{pairs}", *(_short(figures.curve[name, pairs]) for name in names)) for pairs in sizes]
     return [
         f"**More pairs** (helpfulness, %; untied training pairs, {len(SEEDS[:3])} seeds of {FOLDS} folds):",
         "",
-        *_head("training pairs", *names),
+        *table_head("training pairs", *names),
         *rows,
     ]
 
@@ -166,7 +167,7 @@ def transfer_lines(figures: Figures) -> list[str]:
     sets = next(iter(figures.transfers.values()))
     heads = [f"{name} ({found.pairs})" for name, found in sets.items()]
     rows = [
-        _row(
+        table_row(
             source,
             *(
                 f"{100 * each.mean:.1f} ({100 * each.spread[0]:.1f} to {100 * each.spread[1]:.1f})"
@@ -179,7 +180,7 @@ def transfer_lines(figures: Figures) -> list[str]:
         f"**Which data** (Bradley-Terry, {COMPARED_PAIRS} untied pairs of each, {len(SEEDS)} draws; mean, least and"
         " greatest, %; in brackets of the head the pairs judged, of corpora those with other prompts):",
         "",
-        *_head("trained on", *heads),
+        *table_head("trained on", *heads),
         *rows,
     ]
 
@@ -212,14 +213,6 @@ def _screen(name: str, figures: Figures) -> str:
 
 def _words(reading: Reading) -> str:
     return f"{reading.layers} layers, {reading.pooling}"
-
-
-def _head(*cells: str) -> list[str]:
-    return [_row(*cells), "|" + "---|" * len(cells)]
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _bold(name: str) -> str:

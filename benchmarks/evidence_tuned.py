@@ -1,5 +1,6 @@
 """Models whose layers are trained, on one split of HelpSteer2, by the command line as a user would train them."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -68,7 +69,8 @@ def trained(way: Way, *, seed: int, fold: int, place: Place) -> Trained:
 
     Every tenth training pair is set aside to choose the step by.
     """
-    folder = place.out / way.name.replace(":", "").replace(" ", "-") / f"seed-{seed}-fold-{fold}"
+    name = f"{way.name.replace(':', '').replace(' ', '-')}-{_digest(way, model=place.model)}"
+    folder = place.out / name / f"seed-{seed}-fold-{fold}"
     facts = folder / "facts.json"
     if not facts.exists():
         _train(way, folder, seed=seed, fold=fold, model=place.model)
@@ -126,6 +128,11 @@ def _rows(pairs: Pairs, part: Indices) -> Sequence[Mapping[str, object]]:
         | dict(zip(ATTRIBUTES, labels[row].tolist(), strict=True))
         for row in rows_of(part).tolist()
     ]
+
+
+def _digest(way: Way, *, model: str) -> str:
+    # all that decides a run, of which the name of its way tells a part
+    return hashlib.sha256(repr((model, way, MAX_TOKENS)).encode()).hexdigest()[:8]
 
 
 def _cpu_seconds_of_children() -> float:

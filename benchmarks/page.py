@@ -1,4 +1,33 @@
-"""Put a table between its markers in docs/results.md."""
+"""Put a table between its markers in docs/results.md; what tables and their notes are made of."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def table_row(*cells: str) -> str:
+    """Return a row of a table in Markdown."""
+    return f"| {' | '.join(cells)} |"
+
+
+def table_head(*cells: str) -> list[str]:
+    """Return the head of a table and the line below it."""
+    return [table_row(*cells), "|" + "---|" * len(cells)]
+
+
+def command_words(script: str, options: argparse.Namespace, *, plain: argparse.Namespace, hidden: Sequence[str]) -> str:
+    """Return the command that `options` come from: those that differ from `plain`, but for the `hidden`.
+
+    Of a path only the name is told.
+    """
+    words = [f"python benchmarks/{script}"]
+    for name, value in vars(options).items():
+        if name not in hidden and _listed(value) != _listed(getattr(plain, name)):
+            words += [f"--{name.replace('_', '-')}", *(str(each).rpartition("/")[2] for each in _listed(value))]
+    return " ".join(words)
+
+
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def page_with_table(page: str, table: str, *, name: str, section: str) -> str:

@@ -19,12 +19,13 @@ from evidence_folds import Reading
 from evidence_plan import SEEDS, ablation_tasks
 from evidence_runs import CORPORA, Place, features, results
 from machine import ROOT, commit_words, machine_words, version_words
-from page import page_with_table
+from page import command_words, page_with_table, table_head, table_row
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from steersman.errors import SteersmanError
+from steersman.errors import ConfigError, SteersmanError
 from steersman.modeling.loading import load_tokenizer, quiet_transformers
 from steersman.pipeline.models import open_model
+from steersman.store.disk import whole_folder
 from steersman.store.files import read_lines, write_text
 
 RESULTS_PAGE = ROOT / "docs" / "results.md"
@@ -51,8 +52,11 @@ def main(argv: list[str]) -> int:
     """Run what is not kept yet; print the table and, with --write, put it into docs/results.md."""
     options = parse(argv)
     try:
-        untrained = with_drawn_weights(options.models[0], out=options.out.resolve() / "untrained")
-        folders = {Path(name).name: name for name in options.models} | {"untrained": str(untrained)}
+        untrained = with_drawn_weights(options.models[0], out=options.out.resolve() / "models" / "untrained")
+        models = [*options.models, str(untrained)]
+        folders = {Path(name).name: name for name in models}
+        if len(folders) < len(models):
+            raise ConfigError(f"two of {', '.join(models)} are called the same; rename a folder")
         found = [measured(name, model, options=options) for name, model in folders.items()]
         text = table_text(found, options=options)
         print(text)
@@ -79,10 +83,10 @@ def with_drawn_weights(model: str, *, out: Path) -> Path:
     """Return a folder of the architecture and tokenizer of `model`, its weights drawn as before a training."""
     if not out.exists():
         base = open_model(model, role="features").folder
-        with torch.random.fork_rng(devices=[]), quiet_transformers():
+        with whole_folder(out) as folder, torch.random.fork_rng(devices=[]), quiet_transformers():
             torch.manual_seed(_UNTRAINED_SEED)
-            AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base)).save_pretrained(out)
-            load_tokenizer(base).save_pretrained(out)
+            AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base)).save_pretrained(folder)
+            load_tokenizer(base).save_pretrained(folder)
     return out
 
 
@@ -102,13 +106,13 @@ def measured(name: str, model: str, *, options: argparse.Namespace) -> Backbone:
 def table_text(found: list[Backbone], *, options: argparse.Namespace) -> str:
     """Return the table with its notes."""
     heads = ("backbone", "state after", *(f"{pooling.replace('_', ' ')}" for pooling in POOLINGS))
-    lines = [_row(*heads), "|" + "---|" * len(heads)]
+    lines = table_head(*heads)
     for each in found:
         for layers in sorted({reading.layers for reading in each.accuracies}):
             cells = (_cell(each.accuracies[Reading(layers, pooling)]) for pooling in POOLINGS)
-            lines.append(_row(each.name, f"{layers} of {each.num_layers} layers", *cells))
+            lines.append(table_row(each.name, f"{layers} of {each.num_layers} layers", *cells))
     tokens = ", ".join(f"{each.name} {each.tokens:,}" for each in found)
-    models = " ".join(Path(model).name for model in options.models)
+    command = command_words("reward_backbones.py", options, plain=parse([]), hidden=("out", "workers", "write"))
     return "\n".join(
         [
             *lines,
@@ -117,7 +121,7 @@ def table_text(found: list[Backbone], *, options: argparse.Namespace) -> str:
             f" intervals from {ROUNDS} bootstrap resamples of pairs. No reading was chosen: the best of a column is the"
             " best of many.",
             f"- Tokens through each model: {tokens}.",
-            f"- Command: `python benchmarks/reward_backbones.py --models {models}`. Commit: {commit_words()}.",
+            f"- Command: `{command}`. Commit: {commit_words()}.",
             f"- Machine: {machine_words()}. {version_words()}.",
         ]
     )
@@ -126,10 +130,6 @@ def table_text(found: list[Backbone], *, options: argparse.Namespace) -> str:
 def _cell(found: Accuracy) -> str:
     interval = found.interval
     return f"{100 * interval.estimate:.1f} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from evidence_plan import SEEDS
 from evidence_runs import Place
 from evidence_tuned import MAX_TOKENS, SPLIT_SEED, Trained, Way, trained
 from machine import ROOT, commit_words, machine_words, version_words
-from page import page_with_table
+from page import command_words, page_with_table, table_head, table_row
 
 from steersman.errors import SteersmanError
 from steersman.stats.bootstrap import Interval, bootstrap_mean
@@ -155,10 +155,11 @@ def hits_of(
 
 def table_text(found: Mapping[Row, Judged], *, options: argparse.Namespace) -> str:
     """Return the table with its notes."""
+    command = command_words("reward_tuned.py", options, plain=parse([]), hidden=("out", "write"))
     runs = {id(run): run for each in found.values() for run in each.runs}
     heads = ("trained", "held out", "runs", "helpfulness, %", "least to greatest seed", "points above its head")
-    lines = [_row(*heads, "best step", "CPU seconds a run"), "|" + "---|" * (len(heads) + 2)]
-    lines += [_row(*_cells(row, each)) for row, each in found.items()]
+    lines = table_head(*heads, "best step", "CPU seconds a run")
+    lines += [table_row(*_cells(row, each)) for row, each in found.items()]
     longest = max(run.dropped_long for run in runs.values())
     return "\n".join(
         [
@@ -173,16 +174,10 @@ def table_text(found: Mapping[Row, Judged], *, options: argparse.Namespace) -> s
             " many stayed at the start.",
             f"- CPU seconds: of training and scoring, all cores. A run whose lower layers are cached already, by an"
             f" earlier seed, takes less. All runs: {sum(run.cpu_seconds for run in runs.values()):,.0f}.",
-            f"- Command: `{command(options)}`. Commit: {commit_words()}.",
+            f"- Command: `{command}`. Commit: {commit_words()}.",
             f"- Machine: {machine_words()}. {version_words()}.",
         ]
     )
-
-
-def command(options: argparse.Namespace) -> str:
-    """Return the command line that made the table."""
-    whole = f" --whole {options.whole}" if options.part == "all-layers" else ""
-    return f"python {table_name(options)}{whole} --seeds {' '.join(str(seed) for seed in options.seeds)}"
 
 
 def _cells(row: Row, found: Judged) -> list[str]:
@@ -203,10 +198,6 @@ def _cells(row: Row, found: Judged) -> list[str]:
         f"{np.median(steps):.0f} of {found.runs[0].steps} ({at_start})" if steps and found.runs[0].steps else "-",
         f"{min(seconds):.0f} to {max(seconds):.0f}" if len(seconds) > 1 else f"{seconds[0]:.0f}",
     ]
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _mean(values: Numbers) -> Interval:
