@@ -7,20 +7,25 @@ MOST_ANNOTATORS = 5
 MAX_HELPFULNESS_SPREAD = 2
 
 
-def ratings_needed(helpfulness: Sequence[Sequence[int | None]]) -> int:
-    """Return how many annotators a task needs, 3 or 5.
+def ratings_needed(
+    helpfulness: Sequence[Sequence[int | None]],
+    *,
+    first: int = FIRST_ANNOTATORS,
+    most: int = MOST_ANNOTATORS,
+    max_spread: int = MAX_HELPFULNESS_SPREAD,
+) -> int:
+    """Return how many annotators a task needs, `first` or `most`.
 
     `helpfulness` holds, for each response of the task, its ratings in order of submission; None is unrated.
-    The need grows when the first three ratings of any response differ by more than 2, and never shrinks again.
+    The need grows when the first ratings of any response differ by more than `max_spread`, and never shrinks again.
     """
-    return (
-        MOST_ANNOTATORS if any(_disagree(ratings[:FIRST_ANNOTATORS]) for ratings in helpfulness) else FIRST_ANNOTATORS
-    )
+    disagree = any(_disagree(ratings[:first], first=first, max_spread=max_spread) for ratings in helpfulness)
+    return most if disagree else first
 
 
-def _disagree(ratings: Sequence[int | None]) -> bool:
+def _disagree(ratings: Sequence[int | None], *, first: int, max_spread: int) -> bool:
     given = [rating for rating in ratings if rating is not None]
-    # fewer than three can already disagree, but the decision falls only once the first three are in
-    if len(ratings) < FIRST_ANNOTATORS or not given:
+    # fewer can already disagree, but the decision falls only once the first ones are all in
+    if len(ratings) < first or not given:
         return False
-    return max(given) - min(given) > MAX_HELPFULNESS_SPREAD
+    return max(given) - min(given) > max_spread

@@ -55,7 +55,7 @@ def answer_from_json(body: bytes) -> Answer:
     if faults:
         raise DataError(join_faults(faults))
     left, right = parsed.responses or [ResponseBody(), ResponseBody()]
-    return Answer(parsed.lease, (_scores(left), _scores(right)), tuple(sorted(parsed.flags)), parsed.simulated)
+    return Answer(parsed.lease, (_scores(left), _scores(right)), tuple(sorted(parsed.flags)), simulated=parsed.simulated)
 
 
 def answer_from_form(form: Mapping[str, str]) -> Answer:

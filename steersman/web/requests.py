@@ -1,4 +1,4 @@
-"""Read what a browser or client sent: bounded bodies, forms, tokens, and where a form came from."""
+"""Read what a browser or client sent: bounded bodies, forms, secrets, and where a form came from."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,19 +7,20 @@ from fastapi import Request
 from steersman.errors import DataError
 from steersman.web.faults import BodyTooLargeError, ForeignOriginError
 
-# an honest answer is under 2 kB
-MAX_BODY_BYTES = 16_384
-_MAX_FIELDS = 64
-COOKIE = "steersman_token"
+# an answer with a long justification, many times over
+MAX_BODY_BYTES = 65_536
+_MAX_FIELDS = 200
+COOKIE = "steersman_session"
+SECURE_COOKIE = "__Host-steersman_session"
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the body; raises BodyTooLargeError as soon as it passes 16 kB."""
+async def read_body(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """Return the body; raises BodyTooLargeError as soon as it passes `max_bytes`."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLargeError(f"the request is longer than {MAX_BODY_BYTES} bytes; send one answer at a time")
+        if len(body) > max_bytes:
+            raise BodyTooLargeError(f"the request is longer than {max_bytes} bytes; send less at a time")
     return bytes(body)
 
 
@@ -34,10 +35,7 @@ async def read_form(request: Request) -> dict[str, list[str]]:
 
 
 def check_origin(request: Request) -> None:
-    """Raise ForeignOriginError unless the browser says that the form came from this site.
-
-    Together with the cookie's SameSite=Strict this keeps other sites from acting in an annotator's name.
-    """
+    """Raise ForeignOriginError unless the browser says that the form came from this site."""
     if not _is_origin_of(request.headers.get("origin", ""), host=request.headers.get("host")):
         raise ForeignOriginError("this form was not sent from this site; open the site itself and try again")
 
@@ -56,6 +54,6 @@ def bearer_token(request: Request) -> str | None:
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
-def cookie_token(request: Request) -> str | None:
-    """Return the token kept in the browser at login, or None."""
-    return request.cookies.get(COOKIE)
+def session_secret(request: Request) -> str | None:
+    """Return the text of the session kept in the browser at login, or None."""
+    return request.cookies.get(SECURE_COOKIE) or request.cookies.get(COOKIE)

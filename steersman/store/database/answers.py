@@ -1,7 +1,7 @@
 """Keep the answers of annotators; each function runs inside one writing transaction.
 
 An answer that comes after its lease was taken back still counts while a place is free, and is kept as surplus when
-none is. Nothing that was said is ever changed or dropped.
+none is. Nothing that was said is ever changed or dropped: what is taken back is said to be so in a row of its own.
 """
 
 import hashlib
@@ -10,14 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Row, case, func, insert, select, update
 
+from steersman.errors import DataError
 from steersman.records import ATTRIBUTES
+from steersman.store.database.answer_tables import ANSWERS, RATINGS
+from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.faults import AlreadyAnsweredError
-from steersman.store.database.leases import find_assignment, shown_responses, timestamp
-from steersman.store.database.schema import ASSIGNMENTS, HAS_FREE_PLACE, RATINGS, TASKS
+from steersman.store.database.leases import lock_assignment
+from steersman.store.database.task_tables import ASSIGNMENTS, HAS_FREE_PLACE, TASKS
+from steersman.store.database.withdrawing import count_for_member, is_withdrawn
 
-_ANSWERED = ("done", "surplus")
+ANSWERED = ("done", "surplus", "withdrawn")
 
 # Takes the helpfulness ratings of each response in order of submission, returns how many annotators a task needs.
 RatingsNeeded = Callable[[Sequence[Sequence[int | None]]], int]
@@ -33,15 +37,31 @@ class ResponseScores:
     scores: tuple[int | None, ...]
     confidence: int | None = None
     safe: bool | None = None
+    unsafe_reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much better the right response is than the left one, -3 to 3 without 0; None when neither is valid."""
+
+    strength: int | None
+    justification: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One annotator's answer to one lease; `responses` are left and right. `simulated` None means not known."""
+    """One annotator's answer to one lease; `responses` are left and right. `simulated` None means not known.
+
+    `revision` counts the answers given before under this lease and taken back. `active_seconds` is the time that the
+    page saw the annotator at work; None when nobody measured it.
+    """
 
     lease: str
     responses: tuple[ResponseScores, ResponseScores]
     flags: tuple[str, ...] = ()
+    comparison: Comparison | None = None
+    revision: int = 0
+    active_seconds: float | None = None
     simulated: bool | None = None
 
 
@@ -51,53 +71,84 @@ class Receipt:
 
     lease: str
     task_id: str
+    revision: int
     surplus: bool
     created_at: str
 
 
-def submit(
-    connection: Connection,
-    answer: Answer,
-    *,
-    annotator: str,
-    now: datetime,
-    guideline_version: str,
-    ratings_needed: RatingsNeeded,
-) -> Receipt:
+@dataclass(frozen=True, slots=True)
+class AnswerRules:
+    """The version of the guideline that was shown, how many annotators a task needs, and how many flags end it."""
+
+    guideline_version: str
+    ratings_needed: RatingsNeeded
+    flags_to_end: int = 2
+
+
+def submit(connection: Connection, answer: Answer, *, user_id: str, now: datetime, rules: AnswerRules) -> Receipt:
     """Keep an answer and return its receipt; the same answer again returns the same receipt.
 
     Raises UnknownLeaseError for a lease that is not the annotator's, AlreadyAnsweredError for a different answer.
     """
-    assignment = find_assignment(connection, answer.lease, annotator=annotator)
-    digest = answer_sha256(answer)
-    if assignment.state in _ANSWERED:
-        if assignment.answer_sha256 != digest:
-            raise AlreadyAnsweredError("this task was already answered differently; the first answer is kept")
-        return Receipt(answer.lease, assignment.task_id, assignment.state == "surplus", assignment.answered_at)
-    counts = assignment.state == "active" or _has_free_place(connection, assignment.task_id)
-    receipt = Receipt(answer.lease, assignment.task_id, not counts, timestamp(now))
-    _insert_ratings(connection, answer, assignment=assignment, receipt=receipt, guideline_version=guideline_version)
+    assignment = lock_assignment(connection, answer.lease, user_id=user_id)
+    task = connection.execute(select(TASKS).where(TASKS.c.task_key == assignment.task_key).with_for_update()).one()
+    replayed = _replayed(connection, answer, assignment=assignment, task_id=task.task_id)
+    if replayed is not None:
+        return replayed
+    is_free = task.kind != "rating" or assignment.state == "active" or _has_free_place(connection, task.task_key)
+    receipt = Receipt(answer.lease, task.task_id, answer.revision, not is_free, timestamp(now))
+    _insert(connection, answer, assignment=assignment, receipt=receipt, guideline_version=rules.guideline_version)
     connection.execute(
         update(ASSIGNMENTS)
-        .where(ASSIGNMENTS.c.lease == answer.lease)
-        .values(state="done" if counts else "surplus", answered_at=receipt.created_at, answer_sha256=digest)
+        .where(ASSIGNMENTS.c.assignment_id == assignment.assignment_id)
+        .values(state="done" if is_free else "surplus")
     )
-    if counts:
-        _count_answer(connection, assignment, ratings_needed=ratings_needed)
+    if is_free:
+        _count(connection, task, was_active=assignment.state == "active", rules=rules)
+    count_for_member(connection, assignment, change=1)
+    record(
+        connection,
+        "answer.submitted",
+        by=Act(user_id, now),
+        project_id=str(assignment.project_id),
+        subject=answer.lease,
+        revision=answer.revision,
+        surplus=receipt.surplus,
+    )
     return receipt
 
 
 def answer_sha256(answer: Answer) -> str:
-    """Return a fingerprint of what an answer says; the lease and who gave it are left out."""
-    said = [[list(each.scores), each.confidence, each.safe] for each in answer.responses]
-    return hashlib.sha256(json.dumps([said, sorted(answer.flags), answer.simulated]).encode()).hexdigest()
+    """Return a fingerprint of what an answer says; the lease, the time it took and who gave it are left out."""
+    said = [[list(each.scores), each.confidence, each.safe, sorted(each.unsafe_reasons)] for each in answer.responses]
+    compared = None if answer.comparison is None else [answer.comparison.strength, answer.comparison.justification]
+    text = json.dumps([said, sorted(answer.flags), compared, answer.simulated])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _has_free_place(connection: Connection, task_id: str) -> bool:
-    return bool(connection.execute(select(HAS_FREE_PLACE).where(TASKS.c.task_id == task_id)).scalar_one())
+def _replayed(
+    connection: Connection, answer: Answer, *, assignment: Row[tuple[object, ...]], task_id: str
+) -> Receipt | None:
+    given = connection.execute(
+        select(ANSWERS).where(ANSWERS.c.assignment_id == assignment.assignment_id).order_by(ANSWERS.c.revision)
+    ).all()
+    if answer.revision < len(given):
+        earlier = given[answer.revision]
+        if earlier.sha256 != answer_sha256(answer):
+            raise AlreadyAnsweredError("this task was already answered differently; the first answer is kept")
+        return Receipt(answer.lease, task_id, answer.revision, earlier.surplus, earlier.created_at)
+    if assignment.state in ANSWERED:
+        raise AlreadyAnsweredError("this task was already answered; undo that answer first to give another")
+    if answer.revision > len(given):
+        raise DataError(f"revision must be {len(given)}, the number of answers given before, got {answer.revision}")
+    return None
 
 
-def _insert_ratings(
+def _has_free_place(connection: Connection, task_key: int) -> bool:
+    return bool(connection.execute(select(HAS_FREE_PLACE).where(TASKS.c.task_key == task_key)).scalar_one())
+
+
+def _insert(
     connection: Connection,
     answer: Answer,
     *,
@@ -105,53 +156,74 @@ def _insert_ratings(
     receipt: Receipt,
     guideline_version: str,
 ) -> None:
-    spent = datetime.fromisoformat(receipt.created_at) - datetime.fromisoformat(assignment.claimed_at)
-    shared = {
-        "lease": answer.lease,
-        "task_id": assignment.task_id,
-        "annotator": assignment.annotator,
-        "flags": json.dumps(sorted(answer.flags)),
-        # a clock that was set back must not lose an answer
-        "seconds": max(0.0, spent.total_seconds()),
-        "created_at": receipt.created_at,
-        "guideline_version": guideline_version,
-        "surplus": receipt.surplus,
-        "simulated": answer.simulated,
-    }
-    shown = shown_responses(connection, assignment)
+    spent = datetime.fromisoformat(receipt.created_at) - datetime.fromisoformat(str(assignment.claimed_at))
+    comparison = answer.comparison
+    flips = -1 if assignment.left_slot == 1 else 1
+    answer_id = connection.execute(
+        insert(ANSWERS)
+        .values(
+            assignment_id=assignment.assignment_id,
+            task_key=assignment.task_key,
+            revision=answer.revision,
+            flags=json.dumps(sorted(answer.flags)),
+            compared=comparison is not None,
+            strength=None if comparison is None or comparison.strength is None else flips * comparison.strength,
+            justification=None if comparison is None else comparison.justification,
+            # a clock that was set back must not lose an answer
+            seconds=max(0.0, spent.total_seconds()),
+            active_seconds=answer.active_seconds,
+            created_at=receipt.created_at,
+            guideline_version=guideline_version,
+            surplus=receipt.surplus,
+            simulated=answer.simulated,
+            sha256=answer_sha256(answer),
+        )
+        .returning(ANSWERS.c.answer_id)
+    ).scalar_one()
+    slots = (assignment.left_slot, 1 - int(str(assignment.left_slot)))
     rows = [
         {
-            **shared,
-            "response_id": response.response_id,
+            "answer_id": answer_id,
             "position": position,
+            "slot": slot,
             **dict(zip(ATTRIBUTES, said.scores, strict=True)),
             "confidence": said.confidence,
             "safe": said.safe,
+            "unsafe_reasons": json.dumps(sorted(said.unsafe_reasons)),
         }
-        for position, (response, said) in enumerate(zip(shown, answer.responses, strict=True))
+        for position, (slot, said) in enumerate(zip(slots, answer.responses, strict=True))
     ]
     connection.execute(insert(RATINGS), rows)
 
 
-def _count_answer(
-    connection: Connection, assignment: Row[tuple[object, ...]], *, ratings_needed: RatingsNeeded
-) -> None:
+def _count(connection: Connection, task: Row[tuple[object, ...]], *, was_active: bool, rules: AnswerRules) -> None:
+    values: dict[str, object] = {
+        "num_active": TASKS.c.num_active - (1 if was_active else 0),
+        "num_done": TASKS.c.num_done + 1,
+    }
+    if task.kind == "rating":
+        needed = rules.ratings_needed(_helpfulness(connection, task.task_key))
+        values["need"] = case((TASKS.c.need < needed, needed), else_=TASKS.c.need)
+        if _num_flagged(connection, task.task_key) >= rules.flags_to_end:
+            values["state"] = "ended"
+    connection.execute(update(TASKS).where(TASKS.c.task_key == task.task_key).values(values))
+
+
+def _helpfulness(connection: Connection, task_key: object) -> list[list[int | None]]:
     given = connection.execute(
-        select(RATINGS.c.response_id, RATINGS.c.helpfulness)
-        .where(RATINGS.c.task_id == assignment.task_id, RATINGS.c.surplus.is_(False))
+        select(RATINGS.c.slot, RATINGS.c.helpfulness)
+        .join(ANSWERS, ANSWERS.c.answer_id == RATINGS.c.answer_id)
+        .where(ANSWERS.c.task_key == task_key, ANSWERS.c.surplus.is_(False), ~is_withdrawn())
         .order_by(RATINGS.c.rating_id)
     ).all()
-    by_response: dict[str, list[int | None]] = {}
-    for row in given:
-        by_response.setdefault(row.response_id, []).append(row.helpfulness)
-    needed = ratings_needed(list(by_response.values()))
-    was_active = 1 if assignment.state == "active" else 0
-    connection.execute(
-        update(TASKS)
-        .where(TASKS.c.task_id == assignment.task_id)
-        .values(
-            num_active=TASKS.c.num_active - was_active,
-            num_done=TASKS.c.num_done + 1,
-            need=case((TASKS.c.need < needed, needed), else_=TASKS.c.need),
-        )
+    return [[row.helpfulness for row in given if row.slot == slot] for slot in (0, 1)]
+
+
+def _num_flagged(connection: Connection, task_key: object) -> int:
+    query = select(func.count()).where(
+        ANSWERS.c.task_key == task_key,
+        ANSWERS.c.surplus.is_(False),
+        ANSWERS.c.flags != "[]",
+        ~is_withdrawn(),
     )
+    return int(connection.execute(query).scalar_one())

@@ -1,4 +1,4 @@
-"""What can go wrong between an annotator and the database."""
+"""What can go wrong between people and the database."""
 
 from steersman.errors import DataError, RunError
 
@@ -9,6 +9,18 @@ class UnknownLeaseError(DataError):
 
 class AlreadyAnsweredError(DataError):
     """A second, different answer under a lease that has been answered."""
+
+
+class NothingToUndoError(DataError):
+    """No answer that may still be taken back."""
+
+
+class UnknownError(DataError):
+    """A project, user, task or invitation that does not exist, or is not this person's to see."""
+
+
+class TakenError(DataError):
+    """A name that somebody has already."""
 
 
 class DatabaseBusyError(RunError):

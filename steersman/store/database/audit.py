@@ -1,0 +1,67 @@
+"""Write down who did what: one row in the transaction of each change, never altered."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, insert, select
+
+from steersman.store.database.answer_tables import AUDIT
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who does something and when; None is the site itself, or whoever runs its commands."""
+
+    actor: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that was done; `actor` None is the site itself or whoever runs its commands."""
+
+    event_id: int
+    at: str
+    actor: str | None
+    action: str
+    project_id: str | None
+    subject: str | None
+    detail: Mapping[str, object]
+
+
+def timestamp(moment: datetime) -> str:
+    """Return an aware time as UTC text of fixed width, so that texts sort as times do."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a time needs a time zone, got {moment!r}")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def record(
+    connection: Connection,
+    action: str,
+    *,
+    by: Act,
+    project_id: str | None = None,
+    subject: str | None = None,
+    **detail: object,
+) -> None:
+    """Add an event, such as `answer.submitted` on the lease `subject`; `detail` holds what JSON can, and no secret."""
+    connection.execute(
+        insert(AUDIT).values(
+            at=timestamp(by.now),
+            actor=by.actor,
+            action=action,
+            project_id=project_id,
+            subject=subject,
+            detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
+        )
+    )
+
+
+def read_events(connection: Connection, *, after: int = 0, limit: int | None = None) -> Iterator[Event]:
+    """Yield the events whose number is above `after`, oldest first."""
+    query = select(AUDIT).where(AUDIT.c.event_id > after).order_by(AUDIT.c.event_id).limit(limit)
+    for row in connection.execution_options(yield_per=1000).execute(query):
+        yield Event(row.event_id, row.at, row.actor, row.action, row.project_id, row.subject, json.loads(row.detail))

@@ -1,0 +1,77 @@
+"""Take answers back: they keep their rows, and no longer count."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, Exists, Row, insert, select, update
+
+from steersman.store.database.answer_tables import ANSWERS, WITHDRAWALS
+from steersman.store.database.audit import Act, record, timestamp
+from steersman.store.database.people_tables import MEMBERS
+from steersman.store.database.task_tables import ASSIGNMENTS, TASKS
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Why an answer is taken back: `undone` by its annotator, or `rejected` by a reviewer, who may leave a note."""
+
+    reason: Literal["undone", "rejected"]
+    note: str | None = None
+
+
+def withdraw(connection: Connection, answer_id: int, withdrawal: Withdrawal, *, by: Act) -> None:
+    """Take an answer back: it no longer counts.
+
+    An undone one leaves its place held by its annotator, a rejected one frees it for somebody else. The member whose
+    answer it is must be locked. A task keeps the number of annotators it needs, even where this answer made it grow.
+    """
+    found = connection.execute(
+        select(ANSWERS.c.surplus, ANSWERS.c.flags, ANSWERS.c.assignment_id, ANSWERS.c.task_key).where(
+            ANSWERS.c.answer_id == answer_id
+        )
+    ).one()
+    key = ASSIGNMENTS.c.assignment_id == found.assignment_id
+    assignment = connection.execute(select(ASSIGNMENTS).where(key).with_for_update()).one()
+    connection.execute(select(TASKS.c.task_key).where(TASKS.c.task_key == found.task_key).with_for_update())
+    connection.execute(
+        insert(WITHDRAWALS).values(
+            answer_id=answer_id,
+            user_id=by.actor,
+            reason=withdrawal.reason,
+            note=withdrawal.note,
+            created_at=timestamp(by.now),
+        )
+    )
+    is_undone = withdrawal.reason == "undone"
+    is_held = is_undone and not found.surplus
+    state = "active" if is_held else "expired" if is_undone else "withdrawn"
+    connection.execute(update(ASSIGNMENTS).where(key).values(state=state))
+    if not found.surplus:
+        values: dict[str, object] = {"num_done": TASKS.c.num_done - 1}
+        values |= {"num_active": TASKS.c.num_active + 1} if is_held else {}
+        # with one flag less the task can be rated again
+        values |= {"state": "open"} if found.flags != "[]" else {}
+        connection.execute(update(TASKS).where(TASKS.c.task_key == found.task_key).values(values))
+    count_for_member(connection, assignment, change=-1)
+    record(
+        connection,
+        f"answer.{withdrawal.reason}",
+        by=by,
+        project_id=str(assignment.project_id),
+        subject=str(assignment.lease),
+        answer=answer_id,
+    )
+
+
+def is_withdrawn() -> Exists:
+    """Return the condition that a row of ANSWERS was taken back."""
+    return select(WITHDRAWALS.c.answer_id).where(WITHDRAWALS.c.answer_id == ANSWERS.c.answer_id).exists()
+
+
+def count_for_member(connection: Connection, assignment: Row[tuple[object, ...]], *, change: int) -> None:
+    """Count an answer of a lease's annotator that was given (1) or taken back (-1)."""
+    connection.execute(
+        update(MEMBERS)
+        .where(MEMBERS.c.project_id == assignment.project_id, MEMBERS.c.user_id == assignment.user_id)
+        .values(num_answered=MEMBERS.c.num_answered + change)
+    )

@@ -1,0 +1,47 @@
+"""Who may do what: the permissions, the roles that have them, and the scopes of tokens."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a route asks for. Every route has exactly one."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed in"
+    RATE = "rate"
+    REVIEW = "review"
+    READ = "read"
+    MANAGE = "manage"
+    PEOPLE = "people"
+    OWN = "own"
+
+
+_EVERYBODY = frozenset({Permission.PUBLIC, Permission.SIGNED_IN, Permission.RATE})
+_REVIEWER = _EVERYBODY | {Permission.REVIEW, Permission.READ}
+_MANAGER = _REVIEWER | {Permission.MANAGE, Permission.PEOPLE}
+
+# RATE also needs to be a member of the project. PEOPLE lets a manager act on annotators and reviewers only.
+PERMISSIONS: Mapping[str, frozenset[Permission]] = {
+    "owner": _MANAGER | {Permission.OWN},
+    "manager": _MANAGER,
+    "reviewer": _REVIEWER,
+    "annotator": _EVERYBODY,
+}
+# A token may do what both its user's role and its scopes allow.
+SCOPES: Mapping[str, frozenset[Permission]] = {
+    "annotate": frozenset({Permission.RATE}),
+    "read": frozenset({Permission.READ}),
+    "review": frozenset({Permission.REVIEW, Permission.READ}),
+    "manage": frozenset({Permission.MANAGE, Permission.READ}),
+    "people": frozenset({Permission.PEOPLE}),
+}
+_ALWAYS = frozenset({Permission.PUBLIC, Permission.SIGNED_IN})
+
+
+def allowed(role: str, scopes: tuple[str, ...] | None) -> frozenset[Permission]:
+    """Return what a role may do, by a session (`scopes` None) or by a token of these scopes."""
+    if scopes is None:
+        return PERMISSIONS[role]
+    of_scopes = frozenset[Permission]().union(*(SCOPES.get(scope, frozenset()) for scope in scopes))
+    return PERMISSIONS[role] & (of_scopes | _ALWAYS)
