@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
-from sqlalchemy import Connection
-
 from steersman.annotation.checking import Checked, gold_verdict, qualification_verdict
 from steersman.annotation.escalation import ratings_needed
 from steersman.config.annotating import ProjectSettings
 from steersman.store.database.answers import Answer, AnswerRules, Receipt, submit
 from steersman.store.database.audit import Act
-from steersman.store.database.connection import Database, reading, writing
+from steersman.store.database.connection import Database, Transaction, reading, writing
 from steersman.store.database.doors import Holder
 from steersman.store.database.faults import UnknownError
 from steersman.store.database.holding import heartbeat, save_draft, skip
@@ -147,11 +145,11 @@ class Service:
     def _claim_rules(self, settings: ProjectSettings) -> ClaimRules:
         return ClaimRules(timedelta(minutes=settings.lease.minutes), self.rng, settings.paused_deliveries)
 
-    def _rules_of(self, connection: Connection, user_id: str, *, lease: str) -> ClaimRules:
+    def _rules_of(self, connection: Transaction, user_id: str, *, lease: str) -> ClaimRules:
         task = leased_task(connection, lease, user_id=user_id)
         return self._claim_rules(project_settings(connection, task.project_id))
 
-    def _moved_on(self, connection: Connection, member: Member, *, settings: ProjectSettings) -> Member:
+    def _moved_on(self, connection: Transaction, member: Member, *, settings: ProjectSettings) -> Member:
         """Return the member, moved behind a stage in which there is nothing left to do."""
         stage = member.stage
         if stage == "training" and self._num_left(connection, member, kind="training") == 0:
@@ -162,7 +160,7 @@ class Service:
             change_stage(connection, member, stage=stage, reason=None, by=Act(None, self.now()))
         return replace(member, stage=stage, reason=None) if stage != member.stage else member
 
-    def _num_left(self, connection: Connection, member: Member, *, kind: str) -> int:
+    def _num_left(self, connection: Transaction, member: Member, *, kind: str) -> int:
         answered = known_ratings(connection, member.project_id, member.user_id, kind=kind)
         return count_kind(connection, member.project_id, kind=kind) - len({each.task_id for each in answered})
 
@@ -171,7 +169,7 @@ class Service:
             return {"training": ("training",), "qualifying": ("qualification",)}.get(member.stage, ())
         return ("gold", "rating") if self.rng.random() < settings.gold.share else ("rating",)
 
-    def _judge(self, connection: Connection, member: Member, settings: ProjectSettings, *, kind: str) -> None:
+    def _judge(self, connection: Transaction, member: Member, settings: ProjectSettings, *, kind: str) -> None:
         found = known_ratings(connection, member.project_id, member.user_id, kind=kind)
         # what led to an earlier stage was judged then
         checked = [Checked(each.given, each.known) for each in found if each.created_at >= member.changed_at]
@@ -188,7 +186,7 @@ class Service:
                 change_stage(connection, member, stage="working" if test.is_enough else "failed", reason=reason, by=by)
 
 
-def project_settings(connection: Connection, project_id: str) -> ProjectSettings:
+def project_settings(connection: Transaction, project_id: str) -> ProjectSettings:
     """Return the settings that hold in a project; raises UnknownError when there is no such project."""
     return _parsed(json.dumps(dict(read_project(connection, project_id).settings), sort_keys=True))
 
@@ -198,5 +196,5 @@ def _parsed(text: str) -> ProjectSettings:
     return ProjectSettings.model_validate_json(text)
 
 
-def _has_no_test(connection: Connection, member: Member) -> bool:
+def _has_no_test(connection: Transaction, member: Member) -> bool:
     return count_kind(connection, member.project_id, kind="qualification") == 0

@@ -19,6 +19,7 @@ from steersman.store.database import postgresql, sqlite
 
 # What callers outside the store hold and hand back; only the store speaks SQL to it.
 Database = Engine
+Transaction = Connection
 
 
 def is_url(place: str | Path) -> bool:
