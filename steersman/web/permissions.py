@@ -36,6 +36,11 @@ SCOPES: Mapping[str, frozenset[Permission]] = {
     "manage": frozenset({Permission.MANAGE, Permission.READ}),
     "people": frozenset({Permission.PEOPLE}),
 }
+# The people on whom somebody with the permission PEOPLE may act, by their own role.
+_MANAGED: Mapping[str, tuple[str, ...]] = {
+    "owner": ("owner", "manager", "reviewer", "annotator"),
+    "manager": ("reviewer", "annotator"),
+}
 _ALWAYS = frozenset({Permission.PUBLIC, Permission.SIGNED_IN})
 
 
@@ -45,3 +50,8 @@ def allowed(role: str, scopes: tuple[str, ...] | None) -> frozenset[Permission]:
         return PERMISSIONS[role]
     of_scopes = frozenset[Permission]().union(*(SCOPES.get(scope, frozenset()) for scope in scopes))
     return PERMISSIONS[role] & (of_scopes | _ALWAYS)
+
+
+def managed_roles(role: str) -> tuple[str, ...]:
+    """Return the roles whose people a role may invite and change, the most powerful first."""
+    return _MANAGED.get(role, ())
