@@ -14,6 +14,7 @@ from steersman.errors import SteersmanError
 from steersman.store.database.connection import open_database
 from steersman.web.accounts import accounts_router
 from steersman.web.api import api_router
+from steersman.web.api.faults import explain_refusals
 from steersman.web.faults import AccessError, TooManyTriesError, http_status
 from steersman.web.manage import manage_router
 from steersman.web.pages import pages_router
@@ -48,6 +49,8 @@ def create_app(database: str | Path, *, now: Callable[[], datetime], is_secure: 
     for router in (accounts_router(site), pages_router(site), manage_router(site), api_router(site)):
         app.include_router(router)
     app.mount("/static", StaticFiles(packages=[("steersman.web", "static")]), name="static")
+
+    explain_refusals(app)
 
     @app.exception_handler(SteersmanError)
     async def explain(request: Request, error: SteersmanError) -> Response:
