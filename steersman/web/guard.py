@@ -16,7 +16,7 @@ from fastapi import Request, params
 from steersman.store.database.doors import Holder
 from steersman.web.faults import AccessError, ForeignOriginError, PermissionDeniedError
 from steersman.web.permissions import Permission, allowed
-from steersman.web.requests import bearer_token, session_secret
+from steersman.web.requests import bearer_token, secure_session_secret, session_secret
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
@@ -27,16 +27,17 @@ FindHolder = Callable[[str], Holder | None]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request; `csrf` is what their forms must carry, empty for a token."""
+    """Who sent a request, for what; `csrf` is what their forms must carry, empty for a token."""
 
     user_id: str
     role: str
     permissions: frozenset[Permission]
     csrf: str
+    path: str = ""
 
     def check_form(self, sent: str | None) -> None:
         """Raise ForeignOriginError unless a form carries this session's anti-forgery text."""
-        if not self.csrf or not hmac.compare_digest(self.csrf, sent or ""):
+        if not self.csrf or not hmac.compare_digest(self.csrf.encode(), (sent or "").encode(errors="replace")):
             raise ForeignOriginError("this form is too old or was not made by this site; reload the page and try again")
 
 
@@ -55,10 +56,13 @@ class Guard:
         holder = self.find(secret) if secret else None
         if holder is None or secret is None:
             raise AccessError("please log in first" if self.has_csrf else "no access with this token")
-        permissions = allowed(holder.role, holder.scopes)
-        if self.permission not in permissions:
+        csrf = csrf_text(secret) if self.has_csrf else ""
+        caller = Caller(holder.user_id, holder.role, allowed(holder.role, holder.scopes), csrf, request.url.path)
+        # a page that tells of an error shows who is logged in
+        request.state.caller = caller
+        if self.permission not in caller.permissions:
             raise PermissionDeniedError(f"this needs the permission to {self.permission}, which you do not have")
-        return Caller(holder.user_id, holder.role, permissions, csrf_text(secret) if self.has_csrf else "")
+        return caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Open:
 
     permission: Permission = Permission.PUBLIC
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """Let everybody in."""
 
 
@@ -79,6 +83,11 @@ def csrf_text(secret: str) -> str:
 def page_guard(find_session: FindHolder, permission: Permission) -> params.Depends:
     """Return the dependency of a page."""
     return params.Depends(Guard(permission, find_session, session_secret, has_csrf=True))
+
+
+def secure_page_guard(find_session: FindHolder, permission: Permission) -> params.Depends:
+    """Return the dependency of a page of a site reached by HTTPS."""
+    return params.Depends(Guard(permission, find_session, secure_session_secret, has_csrf=True))
 
 
 def api_guard(find_token: FindHolder, permission: Permission) -> params.Depends:

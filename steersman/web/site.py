@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment
 
 from steersman.store.database.connection import Database
-from steersman.web.guard import Caller, api_guard, page_guard
+from steersman.web.guard import Caller, api_guard, page_guard, secure_page_guard
 from steersman.web.permissions import Permission
 from steersman.web.service import Service
 
@@ -34,7 +34,8 @@ class Site:
 
     def page_guard(self, permission: Permission) -> params.Depends:
         """Return the dependency that gives a page its caller."""
-        return page_guard(self.service.session_holder, permission)
+        guard = secure_page_guard if self.is_secure else page_guard
+        return guard(self.service.session_holder, permission)
 
     def api_guard(self, permission: Permission) -> params.Depends:
         """Return the dependency that gives an API route its caller."""
