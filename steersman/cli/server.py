@@ -2,17 +2,26 @@
 
 import contextlib
 import errno
+import multiprocessing
+import multiprocessing.process
+import os
+import signal
 import socket
+import threading
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from steersman.errors import RunError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 _HIGHEST_PORT = 65_535
+# a proxy with HTTPS runs on the same machine
+_PROXIES = "127.0.0.1"
 
 
 def serve(
@@ -34,6 +43,54 @@ def serve(
         server = StoppingServer(uvicorn.Config(app, access_log=False, server_header=False), stopping=stopping)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
+
+
+def serve_processes(
+    make_app: Callable[[], FastAPI],
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    is_behind_proxy: bool,
+    started: Callable[[str], None],
+) -> None:
+    """Serve the app that `make_app` makes in `workers` processes over one socket until Ctrl-C.
+
+    A process that dies is replaced; `make_app` must be picklable where there are several. Behind a proxy on this
+    machine the client's address and scheme are those that the proxy tells; otherwise nobody is believed who tells them.
+    """
+    app = make_app() if workers == 1 else partial(_made_in_process, make_app)
+    with bind(host, port=port) as listener:
+        started(f"http://{host}:{listener.getsockname()[1]}")
+        config = uvicorn.Config(
+            app,
+            factory=workers > 1,
+            workers=workers,
+            # no access log: a link by which somebody joins holds a secret
+            access_log=False,
+            server_header=False,
+            log_level="warning",
+            proxy_headers=is_behind_proxy,
+            forwarded_allow_ips=_PROXIES,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            if workers == 1:
+                uvicorn.Server(config).run(sockets=[listener])
+            else:
+                Multiprocess(config, sockets=[listener]).run()
+
+
+def _made_in_process(make_app: Callable[[], FastAPI]) -> FastAPI:
+    """Return the app in a process of several, which ends when the one that started it has gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+    return make_app()
+
+
+def _end_after(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class StoppingServer(uvicorn.Server):

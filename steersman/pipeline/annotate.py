@@ -1,149 +1,129 @@
-"""Make an annotation database from prompts and responses, and ratings from an annotation database."""
+"""Make the database of an annotation site: one project with its tasks, an owner, and annotators."""
 
-import hashlib
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
 
-import polars as pl
-
-from steersman.annotation.escalation import FIRST_ANNOTATORS, MOST_ANNOTATORS
-from steersman.errors import ConfigError, DataError
-from steersman.pipeline.lineages import Inheritance
-from steersman.pipeline.origins import tasks_origin
-from steersman.pipeline.pairing import Task, paired_tasks
-from steersman.pipeline.ratings_place import STAGE, check_place
-from steersman.store.database.connection import check_is_free, create_database, open_database, reading, writing
-from steersman.store.database.content import NewResponse, NewTask, add_annotator, add_tasks, read_ratings
-from steersman.store.database.origin import Origin, add_origin, read_origin
-from steersman.store.files import jsonl_bytes, read_table, renamed_when_whole, sha256_file, write_table
-from steersman.store.lineage import (
-    Lineage,
-    merge_ancestors,
-    software_versions,
-    source_commit,
-    write_lineage,
+from steersman.annotation.default_guideline import DEFAULT_GUIDELINE
+from steersman.config.annotating import ProjectSettings
+from steersman.errors import ConfigError
+from steersman.pipeline.annotate_tasks import Batch, read_batch
+from steersman.store.database.audit import Act
+from steersman.store.database.connection import (
+    Database,
+    Transaction,
+    check_is_free,
+    create_database,
+    is_url,
+    shown_place,
+    writing,
 )
-from steersman.tables import PROMPTS, RATINGS, RESPONSES, table_from_rows
+from steersman.store.database.invitations import NewInvitation, add_invitation
+from steersman.store.database.origin import add_origin
+from steersman.store.database.people import add_member, add_user
+from steersman.store.database.projects import add_project
+from steersman.store.database.tasks import add_tasks
+from steersman.store.database.tokens import add_token
+from steersman.store.files import renamed_when_whole
 
-# the input that only a lineage of exported ratings records
-ANSWERS = "answers"
-# With fewer people a disputed task never gets all its ratings.
-ENOUGH_ANNOTATORS = MOST_ANNOTATORS
+OWNER = "owner"
+OWNER_SCOPES = ("read", "review", "manage", "people")
+# what nobody used by then is made anew with `steersman annotate invite`
+INVITATION_LASTS = timedelta(days=30)
+JOIN_PATH = "/join?code="
+_DEFAULT_ID = "main"
+_NOT_IN_ID = re.compile(r"[^a-z0-9]+")
 
 
-def init(prompts: Path, responses: Path, *, out: Path, annotators: int) -> dict[str, object]:
-    """Make the database `out`: one task per prompt, and annotators with tokens that are shown only here.
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """How a project is called and works; `project_id` None takes the name of the database."""
 
-    Raises ConfigError for no annotators, DataError for faulty tables, RunError when `out` exists.
+    settings: ProjectSettings
+    project_id: str | None = None
+    title: str | None = None
+    guideline: str = DEFAULT_GUIDELINE
+
+
+def init(prompts: Path, responses: Path, *, out: str | Path, annotators: int, project: NewProject) -> dict[str, object]:
+    """Make the database `out`, a path or a URL: one task per prompt, an owner, and annotators.
+
+    Their tokens and the links by which they set their passwords are shown only here. Raises ConfigError for no
+    annotators, DataError for faulty tables, RunError when `out` holds something.
     """
+    overlap = project.settings.overlap
     if annotators < 1:
-        raise ConfigError(f"annotators must be at least 1, got {annotators}; a task needs up to {MOST_ANNOTATORS}")
-    prompts_table = read_table(prompts, table=PROMPTS)
-    try:
-        made = tasks(prompts_table, read_table(responses, table=RESPONSES))
-    except DataError as error:
-        raise DataError(f"{prompts} and {responses}: {error}") from error
-    names = [f"annotator-{number:0{len(str(annotators))}d}" for number in range(1, annotators + 1)]
-    tokens = _fill(out, made, origin=_origin(prompts, responses), names=names)
-    notes = [f"a task may need {MOST_ANNOTATORS} annotators; some will stay unfinished with {annotators}"]
-    return {
-        "database": str(out),
-        "tasks": len(made),
-        "prompts_rejected": prompts_table.height - len(made),
-        "annotators": [{"annotator": name, "token": token} for name, token in zip(names, tokens, strict=True)],
-        "notes": notes if annotators < MOST_ANNOTATORS else [],
-    }
-
-
-def tasks(prompts: pl.DataFrame, responses: pl.DataFrame) -> list[NewTask]:
-    """Return one task per kept prompt of a PROMPTS table, in its order, with its two responses of a RESPONSES table.
-
-    Raises DataError as `paired_tasks` does.
-    """
-    return [_new_task(each) for each in paired_tasks(prompts, responses)]
-
-
-def export(database: Path, *, out: Path) -> dict[str, object]:
-    """Write every rating of an annotation database as a ratings table, in order of submission.
-
-    `created_at` is UTC; `seconds` runs from claim to answer of the whole task, the same in both its rows; flagged
-    tasks have no scores; surplus ratings, given when the task was already finished, are marked. The lineage of prompts
-    and responses goes into the folder of `out`. Raises RunError when that holds the lineage of something else, or when
-    `out` is a file that no export wrote.
-    """
-    others = check_place(out, is_own=_is_own)
-    engine = open_database(database)
-    try:
-        with reading(engine) as connection:
-            frame = table_from_rows(list(read_ratings(connection)), table=RATINGS, source=str(database))
-            origin = read_origin(connection, name=database.stem)
-    finally:
-        engine.dispose()
-    # the lineage goes first: an export that was interrupted can then be done again
-    write_lineage(out.parent, _lineage(frame, origin=origin, others=others, name=out.stem))
-    write_table(out, frame)
-    return {
-        "ratings": frame.height,
-        "tasks": frame["task_id"].n_unique(),
-        "annotators": frame["annotator"].n_unique(),
-        "surplus": frame.filter(pl.col("surplus")).height,
-        "flagged": frame.filter(pl.col("flags").list.len() > 0).height,
-        "out": str(out),
-    }
-
-
-def _origin(prompts: Path, responses: Path) -> Origin:
-    found = tasks_origin(prompts, responses)
-    inputs = {"prompts": sha256_file(prompts), "responses": sha256_file(responses)}
-    return Origin(found.ancestors, inputs, found.simulated)
-
-
-def _fill(out: Path, made: Sequence[NewTask], *, origin: Origin, names: Sequence[str]) -> list[str]:
+        raise ConfigError(f"annotators must be at least 1, got {annotators}; a task needs up to {overlap.most}")
     check_is_free(out)
-    now = datetime.now(UTC)
-    with renamed_when_whole(out) as temporary:
-        engine = create_database(temporary)
-        try:
-            with writing(engine) as connection:
-                add_origin(connection, origin)
-                add_tasks(connection, made, need=FIRST_ANNOTATORS)
-                return [add_annotator(connection, name, now=now) for name in names]
-        finally:
-            # closing the last connection moves everything from the log into the file that is renamed
-            engine.dispose()
+    batch = read_batch(prompts, responses)
+    names = [f"annotator-{number:0{len(str(annotators))}d}" for number in range(1, annotators + 1)]
+    project_id = project.project_id or _id_of(out)
+    doors = _made(out, batch, project_id=project_id, project=project, names=names)
+    owner, *people = doors
+    notes = [f"a task may need {overlap.most} annotators; some will stay unfinished with {annotators}"]
+    return {
+        "database": shown_place(out),
+        "project": project_id,
+        "tasks": len(batch.tasks),
+        "prompts_rejected": batch.rejected,
+        "owner": {"user": OWNER, **owner},
+        "annotators": [{"annotator": name, **each} for name, each in zip(names, people, strict=True)],
+        "notes": notes if annotators < overlap.most else [],
+    }
 
 
-def _new_task(task: Task) -> NewTask:
-    first, second = (
-        NewResponse(
-            response_id=str(row["response_id"]),
-            response=str(row["response"]),
-            generator=str(row["generator"]),
-            generator_licence=cast("str | None", row["generator_licence"]),
-        )
-        for row in task.responses
-    )
-    return NewTask(task.task_id, task.prompt, (first, second))
+def add_person(connection: Transaction, name: str, *, role: str, by: Act) -> dict[str, str]:
+    """Add a user without a password, and return the link by which they set one."""
+    add_user(connection, name, role=role, by=by)
+    _, code = add_invitation(connection, NewInvitation(role, user_id=name), by=by, lasts=INVITATION_LASTS)
+    return {"invitation": f"{JOIN_PATH}{code}"}
 
 
-def _is_own(lineage: Lineage) -> bool:
-    return lineage.stage == STAGE and ANSWERS in lineage.inputs
+def _id_of(out: str | Path) -> str:
+    name = "" if is_url(out) else _NOT_IN_ID.sub("-", Path(out).stem.lower()).strip("-")
+    return name[:63] or _DEFAULT_ID
 
 
-def _lineage(frame: pl.DataFrame, *, origin: Origin, others: Inheritance, name: str) -> Lineage:
-    answers = hashlib.sha256(jsonl_bytes(frame.to_dicts())).hexdigest()
-    return Lineage(
-        name=name,
-        stage=STAGE,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=0.0,
-        seed=None,
-        config_sha256="",
-        inputs={**origin.inputs, ANSWERS: answers},
-        ancestors=merge_ancestors([others.ancestors, origin.ancestors]),
-        simulated=others.simulated or origin.simulated or bool(frame["simulated"].any()),
-        versions=software_versions(),
-        commit=source_commit(),
-    )
+def _made(
+    out: str | Path, batch: Batch, *, project_id: str, project: NewProject, names: Sequence[str]
+) -> list[dict[str, str]]:
+    if is_url(out):
+        return _filled(create_database(out), batch, project_id=project_id, project=project, names=names)
+    with renamed_when_whole(Path(out)) as temporary:
+        return _filled(create_database(temporary), batch, project_id=project_id, project=project, names=names)
+
+
+def _filled(
+    engine: Database, batch: Batch, *, project_id: str, project: NewProject, names: Sequence[str]
+) -> list[dict[str, str]]:
+    by = Act(None, datetime.now(UTC))
+    settings = project.settings
+    try:
+        with writing(engine) as connection:
+            add_project(
+                connection,
+                project_id,
+                title=project.title or project_id,
+                settings=settings.model_dump(mode="json"),
+                guideline=project.guideline,
+                by=by,
+            )
+            add_origin(connection, project_id, batch.origin, now=by.now)
+            add_tasks(connection, project_id, batch.tasks, need=settings.overlap.first, by=by)
+            owner = _with_token(connection, OWNER, role="owner", scopes=OWNER_SCOPES, by=by)
+            people = [_with_token(connection, name, role="annotator", scopes=("annotate",), by=by) for name in names]
+            for name in names:
+                # they move on by themselves where there is nothing to train on and no test
+                add_member(connection, project_id, name, stage="training", by=by)
+    finally:
+        # closing the last connection moves everything from the log into the file that is renamed
+        engine.dispose()
+    return [owner, *people]
+
+
+def _with_token(connection: Transaction, name: str, *, role: str, scopes: Sequence[str], by: Act) -> dict[str, str]:
+    door = add_person(connection, name, role=role, by=by)
+    _, token = add_token(connection, name, label="made with the site", scopes=scopes, by=by)
+    return {**door, "token": token}

@@ -21,7 +21,7 @@ from steersman.store.disk import remove_partials as remove_partials
 from steersman.store.disk import renamed_when_whole as renamed_when_whole
 from steersman.store.disk import whole_folder as whole_folder
 from steersman.store.jsonl import iter_jsonl, jsonl_blocks, parse_line
-from steersman.store.parquet import iter_parquet, parquet_first_row, write_parquet
+from steersman.store.parquet import iter_parquet, parquet_first_row, sink_parquet, write_parquet
 from steersman.store.reading import explained_unreadable, file_blocks, line_chunks, why_unreadable
 from steersman.tables import Table, faults_of, raise_if_any, row_faults
 
@@ -88,6 +88,24 @@ def write_rows_stream(path: Path, frames: Iterable[pl.DataFrame]) -> None:
         write_table(path, pl.concat(frames))
         return
     _write_blocks(path, (block for frame in frames for block in jsonl_blocks(frame, source=str(path))))
+
+
+def write_lines(path: Path, blocks: Iterable[bytes], *, table: Table) -> None:
+    """Write whole lines of JSON, which make rows of `table`, as Parquet or JSON lines, as the name of `path` says.
+
+    `blocks` are drawn to the end before the file comes into place. Memory is that of some blocks.
+    """
+    if path.suffix != ".parquet":
+        _write_blocks(path, blocks)
+        return
+    with renamed_when_whole(path) as temporary:
+        lines = temporary.with_name(f"{temporary.name}.jsonl")
+        try:
+            with lines.open("wb") as file:
+                file.writelines(blocks)
+            sink_parquet(temporary, lines, table=table)
+        finally:
+            lines.unlink(missing_ok=True)
 
 
 def _write_blocks(path: Path, blocks: Iterable[bytes]) -> None:

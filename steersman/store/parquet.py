@@ -58,6 +58,15 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
 
 
+def sink_parquet(path: Path, lines: Path, *, table: Table) -> None:
+    """Write the JSON lines in `lines`, which have the columns of `table`, to `path` without holding them at once."""
+    schema = dict(table.schema)
+    if lines.stat().st_size == 0:
+        write_parquet(path, pl.DataFrame(schema=schema))
+        return
+    pl.scan_ndjson(lines, schema=schema).sink_parquet(path, row_group_size=_BATCH_ROWS)
+
+
 def _batches(path: Path, *, table: Table) -> Iterator[pl.DataFrame]:
     with _explained(path):
         rows = pl.scan_parquet(path, glob=False)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, Select, and_, case, select
 
@@ -10,17 +11,20 @@ from steersman.records import ATTRIBUTES
 from steersman.store.database.answer_tables import ANSWERS, RATINGS
 from steersman.store.database.task_tables import ASSIGNMENTS, RESPONSES, TASKS
 from steersman.store.database.withdrawing import is_withdrawn
+from steersman.tables import RATINGS as RATINGS_TABLE
 
 _ROWS_AT_ONCE = 2000
 _KINDS = ("rating", "gold")
+_RATING_COLUMNS = tuple(RATINGS_TABLE.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a stream of rows goes on: behind the row of this number."""
+    """Where a stream of rows goes on: behind the row of number `after`, up to that of number `until`."""
 
     after: int = 0
     limit: int | None = None
+    until: int | None = None
 
 
 def read_ratings(
@@ -31,29 +35,11 @@ def read_ratings(
     Answers of training and qualification tasks are left out. `seconds` is the time the page saw the annotator at work,
     or from claim to answer where nobody measured it. Rows come one by one at constant memory.
     """
-    for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_ratings(project_id, cursor or Cursor())):
-        yield (
-            row.rating_id,
-            {
-                "task_id": row.task_id,
-                "prompt": row.prompt,
-                "response_id": row.response_id,
-                "response": row.response,
-                "position": row.position,
-                "annotator": row.user_id,
-                **{attribute: getattr(row, attribute) for attribute in ATTRIBUTES},
-                "confidence": row.confidence,
-                "safe": row.safe,
-                "flags": json.loads(row.flags),
-                "seconds": row.seconds,
-                "created_at": row.created_at,
-                "delivery": row.delivery,
-                "guideline_version": row.guideline_version,
-                "gold": row.kind == "gold",
-                "surplus": row.surplus,
-                "simulated": row.simulated,
-            },
-        )
+    rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_ratings(project_id, cursor or Cursor()))
+    for number, *values in rows:
+        row = dict(zip(_RATING_COLUMNS, values, strict=True))
+        row["flags"] = [*_parsed_flags(row["flags"])]
+        yield number, row
 
 
 def read_preferences(
@@ -87,6 +73,7 @@ def read_preferences(
         .order_by(ANSWERS.c.answer_id)
         .limit(where.limit)
     )
+    query = query if where.until is None else query.where(ANSWERS.c.answer_id <= where.until)
     for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
         yield (
             row.answer_id,
@@ -102,27 +89,27 @@ def read_preferences(
 
 def _ratings(project_id: str, cursor: Cursor) -> Select[tuple[object, ...]]:
     seconds = case((ANSWERS.c.active_seconds.is_not(None), ANSWERS.c.active_seconds), else_=ANSWERS.c.seconds)
-    return (
-        select(
-            RATINGS.c.rating_id,
-            RATINGS.c.position,
-            *(RATINGS.c[attribute] for attribute in ATTRIBUTES),
-            RATINGS.c.confidence,
-            RATINGS.c.safe,
-            ANSWERS.c.flags,
-            seconds.label("seconds"),
-            ANSWERS.c.created_at,
-            ANSWERS.c.guideline_version,
-            ANSWERS.c.surplus,
-            ANSWERS.c.simulated,
-            ASSIGNMENTS.c.user_id,
-            TASKS.c.task_id,
-            TASKS.c.prompt,
-            TASKS.c.kind,
-            TASKS.c.delivery,
-            RESPONSES.c.response_id,
-            RESPONSES.c.response,
-        )
+    columns = {
+        "task_id": TASKS.c.task_id,
+        "prompt": TASKS.c.prompt,
+        "response_id": RESPONSES.c.response_id,
+        "response": RESPONSES.c.response,
+        "position": RATINGS.c.position,
+        "annotator": ASSIGNMENTS.c.user_id,
+        **{attribute: RATINGS.c[attribute] for attribute in ATTRIBUTES},
+        "confidence": RATINGS.c.confidence,
+        "safe": RATINGS.c.safe,
+        "flags": ANSWERS.c.flags,
+        "seconds": seconds,
+        "created_at": ANSWERS.c.created_at,
+        "delivery": TASKS.c.delivery,
+        "guideline_version": ANSWERS.c.guideline_version,
+        "gold": TASKS.c.kind == "gold",
+        "surplus": ANSWERS.c.surplus,
+        "simulated": ANSWERS.c.simulated,
+    }
+    query = (
+        select(RATINGS.c.rating_id, *(columns[name].label(name) for name in _RATING_COLUMNS))
         .join(ANSWERS, ANSWERS.c.answer_id == RATINGS.c.answer_id)
         .join(ASSIGNMENTS, ASSIGNMENTS.c.assignment_id == ANSWERS.c.assignment_id)
         .join(TASKS, TASKS.c.task_key == ANSWERS.c.task_key)
@@ -136,3 +123,9 @@ def _ratings(project_id: str, cursor: Cursor) -> Select[tuple[object, ...]]:
         .order_by(RATINGS.c.rating_id)
         .limit(cursor.limit)
     )
+    return query if cursor.until is None else query.where(RATINGS.c.rating_id <= cursor.until)
+
+
+@lru_cache(maxsize=64)
+def _parsed_flags(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

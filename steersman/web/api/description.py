@@ -30,7 +30,7 @@ def description(router: APIRouter) -> Description:
     components = found.setdefault("components", {})
     components["securitySchemes"] = {_BEARER: {"type": "http", "scheme": "bearer"}}
     for route in routes:
-        for method in route.methods:
+        for method in route.methods or ():
             operation = found["paths"][route.path_format][method.lower()]
             _say_permission(operation, route=route)
     schemas = components.setdefault("schemas", {})
