@@ -157,7 +157,7 @@ def _task_reasons(grid: RatingGrid, selected: BoolArray, *, rules: CleanSettings
         (NOT_TWO_RESPONSES, responses != RESPONSES_PER_TASK),
         (TOO_FEW_RATINGS, _any_response(grid, rated[_HELPFULNESS] < rules.min_ratings)),
         (UNRATED_ATTRIBUTE, _any_response(grid, rated.min(axis=0) == 0)),
-        (SPREAD, _any_response(grid, _spreads(counts[_HELPFULNESS]) > rules.max_spread)),
+        (SPREAD, _any_response(grid, level_spreads(counts[_HELPFULNESS]) > rules.max_spread)),
     ]
     codes = np.select([where for _, where in faults], range(len(faults)), default=len(faults))
     names: list[str | None] = [*(name for name, _ in faults), None]
@@ -168,7 +168,8 @@ def _any_response(grid: RatingGrid, is_faulty: BoolArray) -> BoolArray:
     return np.bincount(grid.task, weights=is_faulty, minlength=grid.num_tasks) > 0
 
 
-def _spreads(counts: IntArray) -> IntArray:
+def level_spreads(counts: IntArray) -> IntArray:
+    """Return the highest less the lowest level that occurs, (S,), of counts (S, K); 0 where there is none."""
     is_used = counts > 0
     lowest = is_used.argmax(axis=1)
     highest = NUM_LEVELS - 1 - is_used[:, ::-1].argmax(axis=1)

@@ -1,7 +1,7 @@
 """`steersman agreement`: kappa and alpha at each stage of cleaning, beside what random raters would reach."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,37 +10,26 @@ import polars as pl
 
 from steersman.annotation.escalation import MOST_ANNOTATORS, ratings_needed
 from steersman.config.cleaning import CleanSettings
-from steersman.dataset.chance import design_of, random_raters, three_then
-from steersman.dataset.cleaning import CleanResult, Stages, clean, cleaning_stages
-from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, chosen_ratings, level_counts
+from steersman.dataset.agreement import (
+    Bootstrap,
+    ByChance,
+    StageFigures,
+    chance_of_design,
+    chance_of_ratings,
+    stage_figures,
+)
+from steersman.dataset.chance import three_then
+from steersman.dataset.cleaning import CleanResult, clean
+from steersman.dataset.grid import BoolArray
 from steersman.errors import ConfigError
 from steersman.pipeline.ratings_file import GROUPS, RatingsFile, named_in_faults, open_ratings
-from steersman.records import ATTRIBUTES
-from steersman.stats.coefficients import (
-    fleiss_kappa,
-    gwet_coefficient,
-    krippendorff_alpha,
-    pooled_kappa,
-    pooled_kappas,
-)
-from steersman.stats.counts import CountTables, count_tables
+from steersman.stats.coefficients import fleiss_kappa, gwet_coefficient, krippendorff_alpha, pooled_kappa
+from steersman.stats.counts import CountTables
 from steersman.stats.intraclass import intraclass_single
-from steersman.stats.resampling import percentile_interval, resample_groups
-
-STAGES = ("first_three", "all", "selected", "final")
-_RANDOM_SEED = 20_240_612
 
 Order = Literal["time", "rows", "list"]
 Figures = dict[str, object]
 Agreement = dict[str, dict[str, Figures | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Bootstrap:
-    """How intervals are made: `rounds` resamples of tasks from `seed`."""
-
-    seed: int
-    rounds: int
 
 
 def run(path: Path, *, rules: CleanSettings, seed: int, rounds: int) -> Agreement:
@@ -84,16 +73,13 @@ def agreement_figures(
     grid = result.rated.grid
     chosen = np.ones(grid.response.size, dtype=np.bool_) if where is None else where
     by_chance = _by_chance(result, chosen=chosen, rules=rules, is_selected=given.is_selected)
-    figures: Agreement = {attribute: {} for attribute in ATTRIBUTES}
-    for index, attribute in enumerate(ATTRIBUTES):
-        for stage in STAGES:
-            used = _used(result.stages, stage) & chosen[:, None]
-            measured = _figures(grid, used, attribute=index, bootstrap=bootstrap)
-            chance = _kappa(by_chance.grid, _used(by_chance.stages, stage) & by_chance.chosen, attribute=index)
-            figures[attribute][stage] = {**measured, "random_raters": chance}
-        first = figures[attribute]["first_three"] or {}
-        order: Order = "list" if given.is_list else result.rated.order
-        figures[attribute]["first_three"] = None if given.is_selected else {**first, "order": order}
+    measured = stage_figures(grid, result.stages, by_chance=by_chance, chosen=chosen, bootstrap=bootstrap)
+    order: Order = "list" if given.is_list else result.rated.order
+    figures: Agreement = {}
+    for attribute, by_stage in measured.items():
+        told: dict[str, Figures | None] = {stage: _told(each) for stage, each in by_stage.items()}
+        first = told["first_three"] or {}
+        figures[attribute] = {**told, "first_three": None if given.is_selected else {**first, "order": order}}
     return figures
 
 
@@ -111,68 +97,35 @@ def _groups(result: CleanResult, given: RatingsFile, *, path: Path, by: Sequence
     return {name: (names == name).to_numpy() for name in names.unique().sort().to_list()}
 
 
-@dataclass(frozen=True, slots=True)
-class _ByChance:
-    """Random raters, which of their ratings count at each stage, and which (R, 1) are of the group looked at."""
-
-    grid: RatingGrid
-    stages: Stages
-    chosen: BoolArray
-
-
-def _by_chance(result: CleanResult, *, chosen: BoolArray, rules: CleanSettings, is_selected: bool) -> _ByChance:
+def _by_chance(result: CleanResult, *, chosen: BoolArray, rules: CleanSettings, is_selected: bool) -> ByChance:
     """Return random raters under the design of the tasks with ratings that are `chosen` (R,).
 
     Of ratings already selected the published design, three then five, is assumed.
     """
-    rng = np.random.default_rng(_RANDOM_SEED)
-    if is_selected or not chosen.any():
-        grid = random_raters(three_then(MOST_ANNOTATORS), needed=ratings_needed, keep=rules.keep, rng=rng)
-        stages = cleaning_stages(grid, rules=rules)
-        stages = replace(stages, all=stages.selected) if is_selected else stages
-        return _ByChance(grid, stages, np.ones((grid.rows.size, 1), dtype=np.bool_))
-    rated = result.rated.grid
-    task = rated.task[rated.response]
-    is_there = (np.bincount(task[chosen], minlength=rated.num_tasks) > 0)[task]
-    design = design_of(chosen_ratings(rated, where=is_there), needed=ratings_needed)
-    grid = random_raters(design, needed=ratings_needed, keep=rules.keep, rng=rng)
-    places = np.flatnonzero(is_there)[grid.rows]
-    trusted = result.trust.is_trusted[rated.annotator[places]]
-    return _ByChance(grid, cleaning_stages(grid, rules=rules, trusted=trusted), chosen[places][:, None])
+    if not is_selected and chosen.any():
+        return chance_of_ratings(
+            result.rated.grid,
+            chosen=chosen,
+            is_trusted=result.trust.is_trusted,
+            rules=rules,
+            needed=ratings_needed,
+        )
+    found = chance_of_design(three_then(MOST_ANNOTATORS), rules=rules, needed=ratings_needed)
+    return replace(found, stages=replace(found.stages, all=found.stages.selected)) if is_selected else found
 
 
-def _used(stages: Stages, stage: str) -> BoolArray:
-    used: BoolArray = getattr(stages, stage)
-    return used
-
-
-def _tables(grid: RatingGrid, used: BoolArray, *, attribute: int) -> CountTables:
-    return count_tables(level_counts(grid, used=used, attribute=attribute))
-
-
-def _kappa(grid: RatingGrid, used: BoolArray, *, attribute: int) -> float | None:
-    return pooled_kappa(_tables(grid, used, attribute=attribute), weights="quadratic").value
-
-
-def _figures(grid: RatingGrid, used: BoolArray, *, attribute: int, bootstrap: Bootstrap) -> Figures:
-    counts = level_counts(grid, used=used, attribute=attribute)
-    tables = count_tables(counts)
-    kappa = pooled_kappa(tables, weights="quadratic")
-    rng = np.random.default_rng(bootstrap.seed)
-    resamples = resample_groups(counts, unit_groups=grid.task, rng=rng, rounds=bootstrap.rounds)
-    interval = percentile_interval(pooled_kappas(resamples, weights="quadratic"))
-    figures: Figures = {
-        "kappa_quadratic": kappa.value,
-        "kappa_ci95": None if interval is None else list(interval),
+def _told(figures: StageFigures) -> Figures:
+    tables, reason = figures.tables, figures.kappa.reason
+    told: Figures = {
+        "kappa_quadratic": figures.kappa.value,
+        "kappa_ci95": None if figures.interval is None else list(figures.interval),
         **_other_coefficients(tables),
-        "tasks": _different(grid.task[counts.any(axis=1)]),
-        "ratings": int(counts.sum()),
+        "tasks": figures.tasks,
+        "ratings": figures.ratings,
+        **({} if reason is None else {"reason": reason}),
+        "random_raters": figures.random_raters,
     }
-    return figures if kappa.reason is None else {**figures, "reason": kappa.reason}
-
-
-def _different(ascending: IntArray) -> int:
-    return int((np.diff(ascending) > 0).sum()) + int(ascending.size > 0)
+    return told
 
 
 def _other_coefficients(tables: CountTables) -> Mapping[str, float | None]:

@@ -11,10 +11,11 @@ from time import monotonic
 
 from steersman.config.cleaning import CleanSettings
 from steersman.config.loading import dump_settings
+from steersman.dataset.agreement import Bootstrap
 from steersman.dataset.card import card_text
 from steersman.dataset.statistics import statistics
 from steersman.errors import ConfigError, DataError, RunError
-from steersman.pipeline.agreement import Bootstrap, agreement_figures, read_and_clean
+from steersman.pipeline.agreement import agreement_figures, read_and_clean
 from steersman.pipeline.dataset_card import Origin, annotators_removed, card_facts
 from steersman.pipeline.dataset_folder import (
     ANNOTATORS_FILE,

@@ -1,0 +1,167 @@
+"""Live statistics of projects: counted in a thread of their own, read by pages without waiting.
+
+A look at a project starts counting when something has changed since the last count, at most every few seconds and for
+at most a tenth of the time: what takes long is done seldom. Nobody looks, nothing is counted.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from steersman.errors import SteersmanError
+from steersman.store.database.connection import Database, reading
+from steersman.store.database.projects import read_project
+from steersman.store.database.task_statistics import (
+    first_slots,
+    gold_helpfulness,
+    name_tasks,
+    over_tasks,
+    settled_tasks,
+)
+from steersman.web.live.cleaning import agreement_of, clean_loaded
+from steersman.web.live.loading import Loaded, has_changed, load
+from steersman.web.live.people import reports_of
+from steersman.web.live.progress import answers_of, deliveries_of, forecast_of, progress_of, throughput_of
+from steersman.web.live.queue import queue_of
+from steersman.web.live.snapshot import Snapshot
+
+logger = logging.getLogger(__name__)
+_SHORTEST_PAUSE_SECONDS = 3.0
+_PAUSE_FACTOR = 9.0
+# small projects are counted while the page waits, so that it shows what was just done
+_PATIENCE_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A project that somebody has looked at; `is_ready` is set while nobody counts."""
+
+    project_id: str
+    loaded: Loaded | None = None
+    snapshot: Snapshot | None = None
+    error: Exception | None = None
+    seconds: float = 0.0
+    next_at: float = 0.0
+    is_ready: threading.Event = field(default_factory=threading.Event)
+
+
+class LiveStatistics:
+    """The newest snapshot of each project; safe to use from any thread. `now` gives aware times."""
+
+    def __init__(self, engine: Database, now: Callable[[], datetime]) -> None:
+        self._engine, self._now = engine, now
+        self._guard = threading.Lock()
+        self._watched: dict[str, _Watched] = {}
+        self._wanted: list[_Watched] = []
+        self._has_work = threading.Condition(self._guard)
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+
+    def look(self, project_id: str, *, patience_seconds: float = _PATIENCE_SECONDS) -> Snapshot | None:
+        """Return the newest snapshot of a project, None while the first one is still being made.
+
+        Waits up to `patience_seconds` for a new one where that is expected to be enough. Raises UnknownError when there
+        is no such project, RunError when the database could not be read for the first snapshot.
+        """
+        with self._guard:
+            watched = self._watched.get(project_id)
+        if watched is None:
+            with reading(self._engine) as connection:
+                read_project(connection, project_id)
+            with self._guard:
+                watched = self._watched.setdefault(project_id, _Watched(project_id))
+        self._want(watched)
+        if watched.snapshot is None or watched.seconds < patience_seconds:
+            watched.is_ready.wait(patience_seconds)
+        if watched.snapshot is None and isinstance(watched.error, SteersmanError):
+            raise watched.error
+        return watched.snapshot
+
+    def close(self) -> None:
+        """Stop counting; waits for what is being counted."""
+        with self._guard:
+            self._is_closed = True
+            self._has_work.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _want(self, watched: _Watched) -> None:
+        """Ask for a new snapshot unless one is asked for already, or the last is too fresh."""
+        with self._guard:
+            if self._is_closed or watched in self._wanted:
+                return
+            if watched.snapshot is not None and time.monotonic() < watched.next_at:
+                return
+            watched.is_ready.clear()
+            self._wanted.append(watched)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._count_for_ever, name="live statistics", daemon=True)
+                self._thread.start()
+            self._has_work.notify_all()
+
+    def _count_for_ever(self) -> None:
+        while True:
+            with self._guard:
+                self._has_work.wait_for(lambda: bool(self._wanted) or self._is_closed)
+                if self._is_closed:
+                    return
+                watched = self._wanted[0]
+            start = time.monotonic()
+            self._count(watched)
+            watched.seconds = time.monotonic() - start
+            with self._guard:
+                watched.next_at = time.monotonic() + max(_SHORTEST_PAUSE_SECONDS, _PAUSE_FACTOR * watched.seconds)
+                self._wanted.remove(watched)
+                watched.is_ready.set()
+
+    def _count(self, watched: _Watched) -> None:
+        try:
+            if watched.loaded is not None and watched.snapshot is not None:
+                now = self._now()
+                if not has_changed(self._engine, watched.loaded) and _same_hour(now, watched.loaded.as_of):
+                    watched.snapshot = replace(watched.snapshot, as_of=now, cleaned_as_of=now)
+                    return
+            loaded = load(self._engine, watched.project_id, before=watched.loaded, now=self._now())
+            watched.snapshot, watched.loaded = snapshot_of(self._engine, loaded, project_id=watched.project_id), loaded
+            watched.error = None
+        # the thread must live on: the next look tries again
+        except Exception as error:
+            logger.exception("the statistics of project %s could not be counted", watched.project_id)
+            watched.error = error
+
+
+def snapshot_of(engine: Database, loaded: Loaded, *, project_id: str) -> Snapshot:
+    """Return everything that is shown of what was loaded."""
+
+    def slots(keys: Sequence[int]) -> dict[int, int]:
+        with reading(engine) as connection:
+            return first_slots(connection, keys)
+
+    cleaned = clean_loaded(loaded, first_slots=slots)
+    with reading(engine) as connection:
+        return Snapshot(
+            project_id=project_id,
+            as_of=loaded.as_of,
+            cleaned_as_of=loaded.as_of,
+            progress=progress_of(loaded.counts),
+            deliveries=deliveries_of(loaded.counts),
+            answers=answers_of(loaded),
+            throughput=throughput_of(loaded),
+            forecast=forecast_of(loaded),
+            agreement=agreement_of(cleaned),
+            queue=queue_of(
+                loaded,
+                cleaned,
+                over=over_tasks(connection, project_id),
+                settled=settled_tasks(connection, project_id),
+                name_tasks=lambda keys: name_tasks(connection, keys),
+            ),
+            annotators=reports_of(loaded, cleaned, known=gold_helpfulness(connection, project_id)),
+        )
+
+
+def _same_hour(one: datetime, other: datetime) -> bool:
+    return one.replace(minute=0, second=0, microsecond=0) == other.replace(minute=0, second=0, microsecond=0)
