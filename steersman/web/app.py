@@ -16,6 +16,7 @@ from steersman.web.accounts import accounts_router
 from steersman.web.api import api_router
 from steersman.web.api.faults import explain_refusals
 from steersman.web.faults import AccessError, TooManyTriesError, http_status
+from steersman.web.live.statistics import LiveStatistics
 from steersman.web.manage import manage_router
 from steersman.web.pages import pages_router
 from steersman.web.rendering import templates
@@ -38,13 +39,15 @@ def create_app(database: str | Path, *, now: Callable[[], datetime], is_secure: 
     Raises DataError or RunError when the database cannot be used.
     """
     engine = open_database(database)
+    live = LiveStatistics(engine, now)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        live.close()
         engine.dispose()
 
-    site = Site(Service(engine, now, random.SystemRandom()), templates(), is_secure)
+    site = Site(Service(engine, now, random.SystemRandom()), templates(), is_secure, live)
     app = FastAPI(title="Steersman annotation", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     for router in (accounts_router(site), pages_router(site), manage_router(site), api_router(site)):
         app.include_router(router)

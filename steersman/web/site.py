@@ -10,6 +10,7 @@ from jinja2 import Environment
 
 from steersman.store.database.connection import Database
 from steersman.web.guard import Caller, api_guard, page_guard, secure_page_guard
+from steersman.web.live.statistics import LiveStatistics
 from steersman.web.permissions import Permission
 from steersman.web.service import Service
 
@@ -21,6 +22,7 @@ class Site:
     service: Service
     templates: Environment
     is_secure: bool
+    live: LiveStatistics
 
     @property
     def engine(self) -> Database:
