@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, case, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, func, insert, select, update
 
 from steersman.errors import DataError
 from steersman.records import ATTRIBUTES
@@ -18,6 +18,7 @@ from steersman.store.database.answer_tables import ANSWERS, RATINGS
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.faults import AlreadyAnsweredError
 from steersman.store.database.leases import lock_assignment
+from steersman.store.database.people_tables import MEMBERS
 from steersman.store.database.task_tables import ASSIGNMENTS, HAS_FREE_PLACE, TASKS
 from steersman.store.database.withdrawing import count_for_member, is_withdrawn
 
@@ -91,12 +92,14 @@ def submit(connection: Connection, answer: Answer, *, user_id: str, now: datetim
     Raises UnknownLeaseError for a lease that is not the annotator's, AlreadyAnsweredError for a different answer.
     """
     assignment = lock_assignment(connection, answer.lease, user_id=user_id)
-    task = connection.execute(select(TASKS).where(TASKS.c.task_key == assignment.task_key).with_for_update()).one()
+    task = _lock_task(connection, assignment)
     replayed = _replayed(connection, answer, assignment=assignment, task_id=task.task_id)
     if replayed is not None:
         return replayed
     is_free = task.kind != "rating" or assignment.state == "active" or _has_free_place(connection, task.task_key)
-    receipt = Receipt(answer.lease, task.task_id, answer.revision, not is_free, timestamp(now))
+    # a clock that was set back must not put an answer before its claim, or into an earlier stage of its annotator
+    created_at = max(timestamp(now), str(assignment.claimed_at), str(task.changed_at))
+    receipt = Receipt(answer.lease, task.task_id, answer.revision, not is_free, created_at)
     _insert(connection, answer, assignment=assignment, receipt=receipt, guideline_version=rules.guideline_version)
     connection.execute(
         update(ASSIGNMENTS)
@@ -144,6 +147,16 @@ def _replayed(
     return None
 
 
+def _lock_task(connection: Connection, assignment: Row[tuple[object, ...]]) -> Row[tuple[object, ...]]:
+    is_member = and_(MEMBERS.c.project_id == TASKS.c.project_id, MEMBERS.c.user_id == assignment.user_id)
+    return connection.execute(
+        select(TASKS, MEMBERS.c.changed_at)
+        .join(MEMBERS, is_member)
+        .where(TASKS.c.task_key == assignment.task_key)
+        .with_for_update(key_share=True, of=TASKS)
+    ).one()
+
+
 def _has_free_place(connection: Connection, task_key: int) -> bool:
     return bool(connection.execute(select(HAS_FREE_PLACE).where(TASKS.c.task_key == task_key)).scalar_one())
 
@@ -169,8 +182,7 @@ def _insert(
             compared=comparison is not None,
             strength=None if comparison is None or comparison.strength is None else flips * comparison.strength,
             justification=None if comparison is None else comparison.justification,
-            # a clock that was set back must not lose an answer
-            seconds=max(0.0, spent.total_seconds()),
+            seconds=spent.total_seconds(),
             active_seconds=answer.active_seconds,
             created_at=receipt.created_at,
             guideline_version=guideline_version,

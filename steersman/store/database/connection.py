@@ -4,22 +4,32 @@ A writing transaction sees nothing change under what it has read and locked: SQL
 PostgreSQL locks the rows that `store.database.leases` and `answers` ask for. What was acknowledged is on disk.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, Table, select, text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from steersman.errors import RunError
 from steersman.store.database import postgresql, sqlite
+from steersman.store.database.faults import ConflictError, DatabaseBusyError
+from steersman.store.database.keepable import refuse_unkeepable
+from steersman.store.database.locking import lock_names
 
 # What callers outside the store hold and hand back; only the store speaks SQL to it.
 Database = Engine
 Transaction = Connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_MOST_TRIES = 5
 
 
 def is_url(place: str | Path) -> bool:
@@ -51,7 +61,7 @@ def create_database(place: str | Path) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         # SQLite does not say which file it could not make, nor why; the operating system does
         path.touch()
-    engine = _engine(place)
+    engine = new_engine(place)
     _upgrade(engine)
     return engine
 
@@ -70,10 +80,16 @@ def open_database(place: str | Path) -> Engine:
             f"{name}: has tables of version {found}, this steersman knows {', '.join(sorted([newest, *older]))}; "
             "use the one it was made by, or a newer one"
         )
-    engine = _engine(place)
+    engine = new_engine(place)
     if found != newest:
         _upgrade(engine)
     return engine
+
+
+def make_tables(connection: Connection) -> None:
+    """Make the tables, or bring those of an older version up to date, in the transaction of `connection`."""
+    lock_names(connection)
+    command.upgrade(_alembic_config(connection), "head")
 
 
 @contextmanager
@@ -102,10 +118,58 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def reading_in_order(engine: Engine, *tables: Table) -> Iterator[Connection]:
+    """Give a connection as `reading` does; no row of `tables` will ever come to stand before the last one it sees.
+
+    A stream of rows that goes on behind the number of its last row needs this: on PostgreSQL numbers are given before a
+    transaction ends, and a row with a lower number can appear after one with a higher. So it waits until everybody who
+    is adding to `tables` has ended. SQLite has one writer, which gives numbers in order.
+    """
+    with reading(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            # the lock goes with the savepoint, the state that was seen under it stays for the whole transaction
+            savepoint = connection.begin_nested()
+            connection.execute(text(f"LOCK TABLE {', '.join(table.name for table in tables)} IN SHARE MODE"))
+            connection.execute(select(1))
+            savepoint.rollback()
+        yield connection
+
+
+def retrying(work: Callable[P, T]) -> Callable[P, T]:
+    """Return `work` in a form that is done again, some times, when the database gave it up for another transaction.
+
+    All that it does must happen in its transactions.
+    """
+
+    @wraps(work)
+    def again(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_MOST_TRIES - 1):
+            with suppress(ConflictError):
+                return work(*args, **kwargs)
+        return work(*args, **kwargs)
+
+    return again
+
+
+def new_engine(place: str | Path) -> Engine:
+    """Return the engine of whatever is or will be at `place`; nothing is looked at."""
+    made = postgresql.engine(str(place)) if is_url(place) else sqlite.engine(Path(place))
+    refuse_unkeepable(made)
+    return made
+
+
+def newest_version() -> str:
+    """Return the version of the tables that this steersman makes."""
+    return str(ScriptDirectory.from_config(_alembic_config()).get_current_head())
+
+
+@contextmanager
 def _explained_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except NoConnectionError as error:
+        raise DatabaseBusyError("too many things are asked of the database at once; try again") from error
+    except (OperationalError, InterfaceError) as error:
         explain = sqlite.explained if engine.dialect.name == "sqlite" else postgresql.explained
         explained = explain(error.orig, name="the database")
         if explained is None:
@@ -113,13 +177,9 @@ def _explained_errors(engine: Engine) -> Iterator[None]:
         raise explained from error
 
 
-def _engine(place: str | Path) -> Engine:
-    return postgresql.engine(str(place)) if is_url(place) else sqlite.engine(Path(place))
-
-
 def _upgrade(engine: Engine) -> None:
     with writing(engine) as connection:
-        command.upgrade(_alembic_config(connection), "head")
+        make_tables(connection)
 
 
 def _alembic_config(connection: Connection | None = None) -> Config:

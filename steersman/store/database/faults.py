@@ -25,3 +25,7 @@ class TakenError(DataError):
 
 class DatabaseBusyError(RunError):
     """Another writer held the database for too long; nothing was saved, and trying again is safe."""
+
+
+class ConflictError(DatabaseBusyError):
+    """A transaction that the database gave up so that another could end; doing all of it again will work."""

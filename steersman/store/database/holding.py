@@ -10,7 +10,6 @@ from steersman.store.database.leases import (
     ClaimRules,
     LeasedTask,
     count_active,
-    find_assignment,
     leased_task,
     lock_assignment,
     renew,
@@ -55,7 +54,7 @@ def skip(connection: Connection, lease: str, *, user_id: str, reason: str, now: 
 
 def save_draft(connection: Connection, lease: str, *, user_id: str, draft: str, now: datetime) -> None:
     """Keep what is half filled in; the next draft under the same lease replaces it."""
-    assignment = find_assignment(connection, lease, user_id=user_id)
+    assignment = lock_assignment(connection, lease, user_id=user_id)
     values = {"draft": draft, "saved_at": timestamp(now)}
     key = DRAFTS.c.assignment_id == assignment.assignment_id
     if connection.execute(update(DRAFTS).where(key).values(values)).rowcount == 0:
@@ -70,4 +69,4 @@ def _may_take_again(connection: Connection, assignment: Row[tuple[object, ...]])
     )
     has_place = or_(TASKS.c.kind != "rating", HAS_FREE_PLACE)
     query = select(TASKS.c.task_key).where(TASKS.c.task_key == assignment.task_key, has_place, ~holds_another)
-    return connection.execute(query.with_for_update()).first() is not None
+    return connection.execute(query.with_for_update(key_share=True)).first() is not None

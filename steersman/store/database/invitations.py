@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.doors import new_id, new_secret, secret_sha256
 from steersman.store.database.faults import UnknownError
 from steersman.store.database.people_tables import INVITATIONS
+
+_IS_VALID = INVITATIONS.c.revoked_at.is_(None)
+_IS_OPEN = (_IS_VALID, INVITATIONS.c.num_uses < INVITATIONS.c.max_uses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +83,23 @@ def add_invitation(
 
 
 def find_invitation(connection: Connection, secret: str, *, now: datetime) -> Invitation | None:
-    """Return the invitation of a link, locked; None when it is unknown, used up, revoked or too old."""
-    row = connection.execute(
-        select(INVITATIONS)
-        .where(
-            INVITATIONS.c.sha256 == secret_sha256(secret),
-            INVITATIONS.c.revoked_at.is_(None),
-            INVITATIONS.c.expires_at > timestamp(now),
-            INVITATIONS.c.num_uses < INVITATIONS.c.max_uses,
-        )
-        .with_for_update()
-    ).one_or_none()
+    """Return the invitation of a link; None when it is unknown, used up, revoked or too old."""
+    row = connection.execute(_open_to(secret, now=now)).one_or_none()
+    return None if row is None else _invitation(row)
+
+
+def lock_invitation(connection: Connection, secret: str, *, now: datetime) -> Invitation | None:
+    """Return what `find_invitation` does, locked until the transaction ends: it cannot be used up meanwhile."""
+    row = connection.execute(_open_to(secret, now=now).with_for_update(key_share=True)).one_or_none()
     return None if row is None else _invitation(row)
 
 
 def count_use(connection: Connection, invitation: Invitation, *, user_id: str, now: datetime) -> None:
-    """Count that somebody joined by an invitation."""
+    """Count that somebody joined by an invitation; raises UnknownError when others used it up meanwhile."""
     key = INVITATIONS.c.invitation_id == invitation.invitation_id
-    connection.execute(update(INVITATIONS).where(key).values(num_uses=INVITATIONS.c.num_uses + 1))
+    counted = update(INVITATIONS).where(key, *_IS_OPEN).values(num_uses=INVITATIONS.c.num_uses + 1)
+    if connection.execute(counted).rowcount == 0:
+        raise UnknownError("this invitation was used up or withdrawn; ask for a new one")
     record(
         connection,
         "invitation.used",
@@ -114,13 +116,29 @@ def read_invitations(connection: Connection, project_id: str | None = None) -> l
     return [_invitation(row) for row in connection.execute(query)]
 
 
+def read_invitation(connection: Connection, invitation_id: str) -> Invitation:
+    """Return an invitation; raises UnknownError when there is none of this id."""
+    row = connection.execute(select(INVITATIONS).where(INVITATIONS.c.invitation_id == invitation_id)).one_or_none()
+    if row is None:
+        raise UnknownError(f"there is no invitation {invitation_id[:40]!r}")
+    return _invitation(row)
+
+
 def revoke_invitation(connection: Connection, invitation_id: str, *, by: Act) -> None:
-    """Make a link useless; raises UnknownError when there is none of this id."""
+    """Make a link useless; doing so again is harmless. Raises UnknownError when there is none of this id."""
     key = INVITATIONS.c.invitation_id == invitation_id
     if connection.execute(select(INVITATIONS.c.role).where(key)).first() is None:
         raise UnknownError(f"there is no invitation {invitation_id[:40]!r}")
-    connection.execute(update(INVITATIONS).where(key).values(revoked_at=timestamp(by.now)))
+    revoked = update(INVITATIONS).where(key, _IS_VALID).values(revoked_at=timestamp(by.now))
+    if connection.execute(revoked).rowcount == 0:
+        return
     record(connection, "invitation.revoked", by=by, subject=invitation_id)
+
+
+def _open_to(secret: str, *, now: datetime) -> Select[tuple[object, ...]]:
+    return select(INVITATIONS).where(
+        INVITATIONS.c.sha256 == secret_sha256(secret), INVITATIONS.c.expires_at > timestamp(now), *_IS_OPEN
+    )
 
 
 def _invitation(row: Row[tuple[object, ...]]) -> Invitation:

@@ -3,8 +3,8 @@
 A lease gives one annotator one place of one task until it expires; a heartbeat renews it. Nobody holds two leases of a
 project at once. `store.database.answers` takes what the annotator says.
 
-On PostgreSQL rows are locked in one order, so that no two transactions wait for each other: the member, then leases,
-then tasks by number. SQLite has one writer, and ignores `FOR UPDATE`.
+On PostgreSQL rows are locked in the order that `store.database.locking` states. Two exceptions are left, a task that
+was full when its lock came and an old lease taken again: where two then wait for each other, one is done again.
 """
 
 import random
@@ -55,7 +55,9 @@ class ClaimRules:
 def lock_member(connection: Connection, project_id: str, user_id: str) -> Row[tuple[object, ...]]:
     """Return the membership of a user, locked until the transaction ends; raises UnknownError when there is none."""
     found = connection.execute(
-        select(MEMBERS).where(MEMBERS.c.project_id == project_id, MEMBERS.c.user_id == user_id).with_for_update()
+        select(MEMBERS)
+        .where(MEMBERS.c.project_id == project_id, MEMBERS.c.user_id == user_id)
+        .with_for_update(key_share=True)
     ).one_or_none()
     if found is None:
         raise UnknownError("you do not take part in this project; ask its manager")
@@ -67,9 +69,12 @@ def held_task(
 ) -> LeasedTask | None:
     """Return the task that the annotator holds, its lease renewed, or None. The member must be locked."""
     held = connection.execute(
-        select(ASSIGNMENTS.c.lease).where(
+        select(ASSIGNMENTS.c.lease)
+        .where(
             ASSIGNMENTS.c.project_id == project_id, ASSIGNMENTS.c.user_id == user_id, ASSIGNMENTS.c.state == "active"
         )
+        # somebody may be taking it back at this moment
+        .with_for_update(key_share=True)
     ).scalar()
     if held is None:
         return None
@@ -115,7 +120,7 @@ def take_back_expired(connection: Connection, *, now: datetime) -> int:
 
     Call it in a transaction of its own: it locks tasks.
     """
-    expired = connection.execute(_expired(now).with_for_update(skip_locked=True)).all()
+    expired = connection.execute(_expired(now).with_for_update(key_share=True, skip_locked=True)).all()
     for row in sorted(expired, key=lambda each: each.task_key):
         connection.execute(
             update(ASSIGNMENTS).where(ASSIGNMENTS.c.assignment_id == row.assignment_id).values(state="expired")
@@ -161,7 +166,7 @@ def lock_assignment(connection: Connection, lease: str, *, user_id: str) -> Row[
     """Return the assignment under a lease with member and assignment locked; raises UnknownLeaseError as above."""
     found = find_assignment(connection, lease, user_id=user_id)
     lock_member(connection, str(found.project_id), user_id)
-    return _one_assignment(connection, select(ASSIGNMENTS).with_for_update(), lease, user_id=user_id)
+    return _one_assignment(connection, select(ASSIGNMENTS).with_for_update(key_share=True), lease, user_id=user_id)
 
 
 def shown_responses(connection: Connection, assignment: Row[tuple[object, ...]]) -> Sequence[Row[tuple[object, ...]]]:
@@ -192,9 +197,9 @@ def _first_task(connection: Connection, project_id: str, user_id: str, *, kind: 
     query = query.where(HAS_FREE_PLACE).order_by(TASKS.c.priority.desc(), TASKS.c.ordinal)
     if rules.paused_deliveries:
         query = query.where(or_(TASKS.c.delivery.is_(None), TASKS.c.delivery.not_in(rules.paused_deliveries)))
-    found = connection.execute(query.with_for_update(skip_locked=True)).scalar()
+    found = connection.execute(query.with_for_update(key_share=True, skip_locked=True)).scalar()
     # a task that another transaction holds may still have a place when that one ends
-    return found if found is not None else connection.execute(query.with_for_update()).scalar()
+    return found if found is not None else connection.execute(query.with_for_update(key_share=True)).scalar()
 
 
 def take_again(connection: Connection, task_key: int, *, user_id: str, times: dict[str, str]) -> str | None:

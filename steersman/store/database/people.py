@@ -3,13 +3,17 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from steersman.errors import ConfigError
+from steersman.store.database.answer_tables import ANSWERS
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.faults import TakenError, UnknownError
+from steersman.store.database.locking import lock_names, lock_user
 from steersman.store.database.people_tables import MEMBERS, ROLES, USERS
+from steersman.store.database.task_tables import ASSIGNMENTS
 
 # what stands in exports as `annotator`
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
@@ -45,6 +49,7 @@ def add_user(connection: Connection, user_id: str, *, role: str, by: Act) -> Non
         raise ConfigError(f"user name {user_id[:80]!r}: use up to 64 letters, digits and . _ @ + -")
     if role not in ROLES:
         raise ConfigError(f"role {role[:80]!r} is not one of {', '.join(ROLES)}")
+    lock_names(connection)
     # names that differ by case only would be taken for one another
     lowered = user_id.lower()
     taken = connection.execute(select(USERS.c.user_id)).scalars()
@@ -60,6 +65,14 @@ def read_user(connection: Connection, user_id: str) -> User:
     if row is None:
         raise UnknownError(f"there is no user {user_id[:80]!r}")
     return _user(row)
+
+
+def find_user(connection: Connection, name: str) -> User | None:
+    """Return the user of a name as people type it, in upper or lower case; None when there is none."""
+    if not _ID.fullmatch(name):
+        return None
+    row = connection.execute(select(USERS).where(func.lower(USERS.c.user_id) == name.lower())).one_or_none()
+    return None if row is None else _user(row)
 
 
 def read_users(connection: Connection) -> list[User]:
@@ -80,8 +93,17 @@ def set_password_hash(connection: Connection, user_id: str, hashed: str, *, by: 
     record(connection, "user.password_changed", by=by, subject=user_id)
 
 
+def renew_password_hash(connection: Connection, user_id: str, hashed: str, *, before: str, by: Act) -> None:
+    """Keep another hash of the same password, unless the password was changed meanwhile."""
+    where = (USERS.c.user_id == user_id, USERS.c.password_hash == before)
+    connection.execute(update(USERS).where(*where).values(password_hash=hashed))
+    record(connection, "user.password_rehashed", by=by, subject=user_id)
+
+
 def change_user(connection: Connection, user_id: str, *, role: str, is_active: bool, by: Act) -> None:
     """Give a user another role, or let them in no longer; raises ConfigError when no owner would be left."""
+    # two owners who make each other something less would leave none
+    lock_names(connection)
     before = read_user(connection, user_id)
     if role not in ROLES:
         raise ConfigError(f"role {role[:80]!r} is not one of {', '.join(ROLES)}")
@@ -102,6 +124,7 @@ def change_user(connection: Connection, user_id: str, *, role: str, is_active: b
 def add_member(connection: Connection, project_id: str, user_id: str, *, stage: str, by: Act) -> None:
     """Let a user take part in a project from a stage on; doing so again is harmless."""
     read_user(connection, user_id)
+    lock_user(connection, user_id)
     where = (MEMBERS.c.project_id == project_id, MEMBERS.c.user_id == user_id)
     if connection.execute(select(MEMBERS.c.stage).where(*where)).first() is not None:
         return
@@ -115,7 +138,9 @@ def add_member(connection: Connection, project_id: str, user_id: str, *, stage: 
 def change_stage(connection: Connection, member: Member, *, stage: str, reason: str | None, by: Act) -> None:
     """Move a member to another stage; `reason` is shown to them and to the manager."""
     where = (MEMBERS.c.project_id == member.project_id, MEMBERS.c.user_id == member.user_id)
-    connection.execute(update(MEMBERS).where(*where).values(stage=stage, reason=reason, changed_at=timestamp(by.now)))
+    # a clock that was set back must not bring answers of an earlier stage into this one
+    changed_at = max(timestamp(by.now), _after_last_answer(connection, member))
+    connection.execute(update(MEMBERS).where(*where).values(stage=stage, reason=reason, changed_at=changed_at))
     record(
         connection,
         "member.stage_changed",
@@ -134,24 +159,34 @@ def read_member(connection: Connection, project_id: str, user_id: str) -> Member
     row = connection.execute(select(MEMBERS).where(*where)).one_or_none()
     if row is None:
         raise UnknownError("you do not take part in this project; ask its manager")
-    return _member(row)
+    return as_member(row)
 
 
 def read_members(connection: Connection, project_id: str) -> list[Member]:
     """Return the members of a project by name."""
     query = select(MEMBERS).where(MEMBERS.c.project_id == project_id).order_by(MEMBERS.c.user_id)
-    return [_member(row) for row in connection.execute(query)]
+    return [as_member(row) for row in connection.execute(query)]
 
 
 def memberships(connection: Connection, user_id: str) -> Sequence[Member]:
     """Return the projects of a user, those joined first at the front."""
     query = select(MEMBERS).where(MEMBERS.c.user_id == user_id).order_by(MEMBERS.c.joined_at, MEMBERS.c.project_id)
-    return [_member(row) for row in connection.execute(query)]
+    return [as_member(row) for row in connection.execute(query)]
+
+
+def as_member(row: Row[tuple[object, ...]]) -> Member:
+    """Return a row of MEMBERS as a record."""
+    return Member(row.project_id, row.user_id, row.stage, row.reason, row.num_answered, row.joined_at, row.changed_at)
+
+
+def _after_last_answer(connection: Connection, member: Member) -> str:
+    last = connection.execute(
+        select(func.max(ANSWERS.c.created_at))
+        .join(ASSIGNMENTS, ASSIGNMENTS.c.assignment_id == ANSWERS.c.assignment_id)
+        .where(ASSIGNMENTS.c.project_id == member.project_id, ASSIGNMENTS.c.user_id == member.user_id)
+    ).scalar()
+    return "" if last is None else timestamp(datetime.fromisoformat(last) + timedelta(microseconds=1))
 
 
 def _user(row: Row[tuple[object, ...]]) -> User:
     return User(row.user_id, row.role, row.is_active, row.password_hash is not None, row.created_at)
-
-
-def _member(row: Row[tuple[object, ...]]) -> Member:
-    return Member(row.project_id, row.user_id, row.stage, row.reason, row.num_answered, row.joined_at, row.changed_at)

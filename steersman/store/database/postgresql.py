@@ -10,7 +10,7 @@ from sqlalchemy import URL, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from steersman.errors import ConfigError, DataError, PluginError, RunError
-from steersman.store.database.faults import DatabaseBusyError
+from steersman.store.database.faults import ConflictError, DatabaseBusyError
 
 _POOL_SIZE = 8
 _MAX_OVERFLOW = 40
@@ -18,7 +18,9 @@ _CONNECT_TIMEOUT_SECONDS = 10
 _LOCK_TIMEOUT = "30s"
 _OWN = {"alembic_version", "tasks", "responses", "assignments", "ratings"}
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-_TRY_AGAIN = {"40001", "40P01", "55P03"}
+_GIVEN_UP = {"40001", "40P01"}
+# a lock that did not come in time, and a server with too many connections
+_BUSY = {"55P03", "53300"}
 _DISK_FULL = "53100"
 
 
@@ -57,6 +59,8 @@ def engine(url: str) -> Engine:
         _url(url),
         pool_size=_POOL_SIZE,
         max_overflow=_MAX_OVERFLOW,
+        # whatever the server's own default is: the locks are chosen for this one
+        isolation_level="READ COMMITTED",
         # a connection that the server closed meanwhile is replaced instead of failing a submit
         pool_pre_ping=True,
         connect_args={
@@ -69,7 +73,9 @@ def engine(url: str) -> Engine:
 def explained(error: BaseException | None, *, name: str) -> RunError | None:
     """Return what an error of the server means to a user, or None when it means a fault of ours."""
     state = getattr(error, "sqlstate", None)
-    if state in _TRY_AGAIN:
+    if state in _GIVEN_UP:
+        return ConflictError(f"{name} is busy and nothing was saved; try again")
+    if state in _BUSY:
         return DatabaseBusyError(f"{name} is busy and nothing was saved; try again")
     if state == _DISK_FULL:
         return RunError("no space left on the server's disk and nothing was saved; free some space and try again")

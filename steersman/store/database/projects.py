@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, func, insert, select
 from steersman.errors import ConfigError
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.faults import TakenError, UnknownError
+from steersman.store.database.locking import lock_names, lock_project, lock_user
 from steersman.store.database.people_tables import GUIDELINES_SEEN
 from steersman.store.database.task_tables import GUIDELINES, PROJECTS, SETTINGS
 
@@ -53,6 +54,7 @@ def add_project(
     """
     if not _ID.fullmatch(project_id):
         raise ConfigError(f"project id {project_id[:80]!r}: use up to 63 of a-z, 0-9 and -, not - first")
+    lock_names(connection)
     if connection.execute(select(PROJECTS.c.project_id).where(PROJECTS.c.project_id == project_id)).first():
         raise TakenError(f"there is a project {project_id} already; choose another id")
     connection.execute(insert(PROJECTS).values(project_id=project_id, title=title, created_at=timestamp(by.now)))
@@ -83,6 +85,16 @@ def read_project(connection: Connection, project_id: str) -> Project:
     return Project(project_id, row.title, row.created_at, json.loads(newest.settings), newest.version)
 
 
+def newest_settings(connection: Connection, project_id: str) -> str:
+    """Return the settings that hold, as JSON text; raises UnknownError when there is no such project."""
+    mine = SETTINGS.c.project_id == project_id
+    text = connection.execute(select(SETTINGS.c.settings).where(mine).order_by(SETTINGS.c.version.desc()).limit(1))
+    found = text.scalar()
+    if found is None:
+        raise UnknownError(f"there is no project {project_id[:80]!r}")
+    return str(found)
+
+
 def project_ids(connection: Connection) -> list[str]:
     """Return the ids of all projects, oldest first."""
     query = select(PROJECTS.c.project_id).order_by(PROJECTS.c.created_at, PROJECTS.c.project_id)
@@ -99,6 +111,16 @@ def read_guideline(connection: Connection, project_id: str, *, version: int | No
     return Guideline(row.version, row.markdown, row.created_at, row.created_by)
 
 
+def guideline_versions(connection: Connection, project_id: str, user_id: str) -> tuple[int, int | None]:
+    """Return the newest version of the guideline, and the newest that a user has read, None when there is none."""
+    newest = select(func.max(GUIDELINES.c.version)).where(GUIDELINES.c.project_id == project_id)
+    seen = select(func.max(GUIDELINES_SEEN.c.version)).where(
+        GUIDELINES_SEEN.c.project_id == project_id, GUIDELINES_SEEN.c.user_id == user_id
+    )
+    row = connection.execute(select(newest.scalar_subquery(), seen.scalar_subquery())).one()
+    return int(row[0]), row[1]
+
+
 def seen_guideline(connection: Connection, project_id: str, user_id: str) -> int | None:
     """Return the newest version of the guideline that a user has said to have read, None when there is none."""
     return connection.execute(
@@ -111,6 +133,7 @@ def seen_guideline(connection: Connection, project_id: str, user_id: str) -> int
 def mark_guideline_seen(connection: Connection, project_id: str, user_id: str, *, version: int, now: datetime) -> None:
     """Keep that a user has read a version of the guideline; saying so again is harmless."""
     read_guideline(connection, project_id, version=version)
+    lock_user(connection, user_id)
     key = {"project_id": project_id, "user_id": user_id, "version": version}
     where = [getattr(GUIDELINES_SEEN.c, name) == value for name, value in key.items()]
     if connection.execute(select(GUIDELINES_SEEN.c.version).where(*where)).first() is None:
@@ -133,6 +156,7 @@ def _add_version(
     *,
     by: Act,
 ) -> int:
+    lock_project(connection, project_id)
     highest = connection.execute(select(func.max(table.c.version)).where(table.c.project_id == project_id)).scalar()
     version = (highest or 0) + 1
     connection.execute(

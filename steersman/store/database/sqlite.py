@@ -15,7 +15,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
 from steersman.errors import DataError, RunError
 from steersman.store.database.faults import DatabaseBusyError
@@ -101,6 +101,15 @@ def engine(path: Path) -> Engine:
     return made
 
 
+def looking_engine(path: Path) -> Engine:
+    """Return an engine of the file at `path` that only reads, and changes no setting of it."""
+    place = f"{path.resolve().as_uri()}?mode=ro"
+    made = create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True), poolclass=NullPool)
+    event.listen(made, "connect", _leave_transactions)
+    event.listen(made, "begin", _begin)
+    return made
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Give a connection inside a transaction that holds the write lock; committed when the block ends well."""
@@ -123,8 +132,7 @@ def explained(error: BaseException | None, *, name: str) -> RunError | None:
 
 
 def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    # no transactions of the driver's own: `_begin` says when and how they start
-    connection.isolation_level = None
+    _leave_transactions(connection, _entry)
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={_BUSY_TIMEOUT_MS}",
@@ -134,6 +142,11 @@ def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> Non
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _leave_transactions(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    # no transactions of the driver's own: `_begin` says when and how they start
+    connection.isolation_level = None
 
 
 def _begin(connection: Connection) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, insert, or_, select
 from steersman.records import ATTRIBUTES
 from steersman.store.database.audit import Act, record
 from steersman.store.database.faults import TakenError
+from steersman.store.database.locking import lock_project
 from steersman.store.database.task_tables import IS_FINISHED, KNOWN_SCORES, RESPONSES, TASKS
 
 # SQLite takes at most 32,766 values in one statement
@@ -64,6 +65,7 @@ def add_tasks(connection: Connection, project_id: str, tasks: Sequence[NewTask],
     """
     if not tasks:
         return
+    lock_project(connection, project_id)
     _check_new(connection, project_id, [task.task_id for task in tasks])
     last = connection.execute(select(func.max(TASKS.c.ordinal)).where(TASKS.c.project_id == project_id)).scalar()
     start = 0 if last is None else last + 1

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.doors import Holder, new_id, new_secret, secret_sha256
@@ -72,24 +72,38 @@ def read_tokens(connection: Connection, user_id: str | None = None) -> list[Toke
     """Return the tokens of a user, or of all, newest first."""
     query = select(TOKENS).order_by(TOKENS.c.created_at.desc(), TOKENS.c.token_id)
     query = query if user_id is None else query.where(TOKENS.c.user_id == user_id)
-    return [
-        Token(
-            row.token_id,
-            row.user_id,
-            row.label,
-            tuple(row.scopes.split()),
-            row.created_at,
-            row.expires_at,
-            row.revoked_at,
-        )
-        for row in connection.execute(query)
-    ]
+    return [_token(row) for row in connection.execute(query)]
+
+
+def read_token(connection: Connection, token_id: str) -> Token:
+    """Return a token; raises UnknownError when there is none of this id."""
+    row = connection.execute(select(TOKENS).where(TOKENS.c.token_id == token_id)).one_or_none()
+    if row is None:
+        raise UnknownError(f"there is no token {token_id[:40]!r}")
+    return _token(row)
+
+
+def token_expiry(connection: Connection, secret: str) -> str | None:
+    """Return until when the token of this text lasts, None when it has no end or is unknown."""
+    query = select(TOKENS.c.expires_at).where(TOKENS.c.sha256 == secret_sha256(secret))
+    return connection.execute(query).scalar()
 
 
 def revoke_token(connection: Connection, token_id: str, *, by: Act) -> None:
-    """Make a token useless; raises UnknownError when there is none of this id."""
+    """Make a token useless; doing so again is harmless. Raises UnknownError when there is none of this id."""
+    read_token(connection, token_id)
     where = (TOKENS.c.token_id == token_id, TOKENS.c.revoked_at.is_(None))
-    if connection.execute(select(TOKENS.c.token_id).where(TOKENS.c.token_id == token_id)).first() is None:
-        raise UnknownError(f"there is no token {token_id[:40]!r}")
-    connection.execute(update(TOKENS).where(*where).values(revoked_at=timestamp(by.now)))
-    record(connection, "token.revoked", by=by, subject=token_id)
+    if connection.execute(update(TOKENS).where(*where).values(revoked_at=timestamp(by.now))).rowcount > 0:
+        record(connection, "token.revoked", by=by, subject=token_id)
+
+
+def _token(row: Row[tuple[object, ...]]) -> Token:
+    return Token(
+        row.token_id,
+        row.user_id,
+        row.label,
+        tuple(row.scopes.split()),
+        row.created_at,
+        row.expires_at,
+        row.revoked_at,
+    )

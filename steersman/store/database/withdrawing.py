@@ -7,6 +7,8 @@ from sqlalchemy import Connection, Exists, Row, insert, select, update
 
 from steersman.store.database.answer_tables import ANSWERS, WITHDRAWALS
 from steersman.store.database.audit import Act, record, timestamp
+from steersman.store.database.faults import NothingToUndoError
+from steersman.store.database.leases import lock_member
 from steersman.store.database.people_tables import MEMBERS
 from steersman.store.database.task_tables import ASSIGNMENTS, TASKS
 
@@ -20,19 +22,24 @@ class Withdrawal:
 
 
 def withdraw(connection: Connection, answer_id: int, withdrawal: Withdrawal, *, by: Act) -> None:
-    """Take an answer back: it no longer counts.
+    """Take an answer back: it no longer counts. Raises NothingToUndoError when it was taken back before.
 
-    An undone one leaves its place held by its annotator, a rejected one frees it for somebody else. The member whose
-    answer it is must be locked. A task keeps the number of annotators it needs, even where this answer made it grow.
+    An undone one leaves its place held by its annotator, a rejected one frees it for somebody else. A task keeps the
+    number of annotators it needs, even where this answer made it grow.
     """
-    found = connection.execute(
-        select(ANSWERS.c.surplus, ANSWERS.c.flags, ANSWERS.c.assignment_id, ANSWERS.c.task_key).where(
-            ANSWERS.c.answer_id == answer_id
-        )
-    ).one()
+    found = connection.execute(select(ANSWERS).where(ANSWERS.c.answer_id == answer_id)).one()
     key = ASSIGNMENTS.c.assignment_id == found.assignment_id
-    assignment = connection.execute(select(ASSIGNMENTS).where(key).with_for_update()).one()
-    connection.execute(select(TASKS.c.task_key).where(TASKS.c.task_key == found.task_key).with_for_update())
+    owner = connection.execute(select(ASSIGNMENTS.c.project_id, ASSIGNMENTS.c.user_id).where(key)).one()
+    lock_member(connection, owner.project_id, owner.user_id)
+    assignment = connection.execute(select(ASSIGNMENTS).where(key).with_for_update(key_share=True)).one()
+    if (
+        connection.execute(select(WITHDRAWALS.c.user_id).where(WITHDRAWALS.c.answer_id == answer_id)).first()
+        is not None
+    ):
+        raise NothingToUndoError("this answer was taken back already")
+    connection.execute(
+        select(TASKS.c.task_key).where(TASKS.c.task_key == found.task_key).with_for_update(key_share=True)
+    )
     connection.execute(
         insert(WITHDRAWALS).values(
             answer_id=answer_id,
