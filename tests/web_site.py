@@ -130,6 +130,11 @@ class WebSite:
         client.headers["authorization"] = f"Bearer {self.token(*scopes, user_id=user_id)}"
         return client
 
+    def new_user(self, user_id: str, *, role: str = "annotator") -> None:
+        """Add somebody who has no password and takes part in nothing."""
+        with writing(self.engine) as connection:
+            add_user(connection, user_id, role=role, by=self.by)
+
     def session(self, user_id: str) -> str:
         """Return the text of a new session."""
         with writing(self.engine) as connection:
@@ -154,8 +159,14 @@ class Browser(TestClient):
     def __init__(self, site: WebSite, *, session: str) -> None:
         super().__init__(site.app, site.url, follow_redirects=False, headers={"origin": site.url})
         self.portal = site.anchor.portal
-        self.cookies.set(SECURE_COOKIE if site.is_secure else COOKIE, session)
-        self.csrf = csrf_text(session)
+        self._cookie = SECURE_COOKIE if site.is_secure else COOKIE
+        # the domain that the client itself gives to cookies of `testserver`
+        self.cookies.set(self._cookie, session, domain="testserver.local", path="/")
+
+    @property
+    def csrf(self) -> str:
+        """The anti-forgery text of the session, which its pages carry."""
+        return csrf_text(self.cookies[self._cookie])
 
     def submit(self, path: str, fields: Mapping[str, str | list[str]]) -> Response:
         """Send a form, with its anti-forgery text."""

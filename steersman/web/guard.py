@@ -1,6 +1,6 @@
 """Let in who may: each route states its permission through one of these, and a test walks all routes.
 
-    router.get("/manage")(..., caller: Annotated[Caller, page_guard(site, Permission.READ)])
+    router.get("/manage")(..., caller: Annotated[Caller, site.page_guard(Permission.READ)])
 
 Pages know people by the session in their cookie; a form must also carry the session's anti-forgery text, which another
 site cannot read. The API knows programs by their bearer token.
@@ -16,13 +16,14 @@ from fastapi import Request, params
 from steersman.store.database.doors import Holder
 from steersman.web.faults import AccessError, ForeignOriginError, PermissionDeniedError
 from steersman.web.permissions import Permission, allowed
-from steersman.web.requests import bearer_token, secure_session_secret, session_secret
+from steersman.web.requests import bearer_token
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
 
 # Return whose session, or whose token, a text is; None for nobody's.
 FindHolder = Callable[[str], Holder | None]
+ReadSecret = Callable[[Request], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Guard:
 
     permission: Permission
     find: FindHolder
-    secret: Callable[[Request], str | None]
+    secret: ReadSecret
     has_csrf: bool
 
     def __call__(self, request: Request) -> Caller:
@@ -80,14 +81,9 @@ def csrf_text(secret: str) -> str:
     return hashlib.sha256(b"csrf:" + secret.encode()).hexdigest()
 
 
-def page_guard(find_session: FindHolder, permission: Permission) -> params.Depends:
-    """Return the dependency of a page."""
-    return params.Depends(Guard(permission, find_session, session_secret, has_csrf=True))
-
-
-def secure_page_guard(find_session: FindHolder, permission: Permission) -> params.Depends:
-    """Return the dependency of a page of a site reached by HTTPS."""
-    return params.Depends(Guard(permission, find_session, secure_session_secret, has_csrf=True))
+def page_guard(find_session: FindHolder, permission: Permission, *, secret: ReadSecret) -> params.Depends:
+    """Return the dependency of a page; `secret` reads the text of the session that a browser sent."""
+    return params.Depends(Guard(permission, find_session, secret, has_csrf=True))
 
 
 def api_guard(find_token: FindHolder, permission: Permission) -> params.Depends:

@@ -61,13 +61,3 @@ def bearer_token(request: Request) -> str | None:
     """Return the token of an `Authorization: Bearer` header, or None."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
-
-
-def session_secret(request: Request) -> str | None:
-    """Return the text of the session kept in the browser at login, or None."""
-    return request.cookies.get(COOKIE) or None
-
-
-def secure_session_secret(request: Request) -> str | None:
-    """Return what `session_secret` does on a site reached by HTTPS: who sits on the network cannot plant this one."""
-    return request.cookies.get(SECURE_COOKIE) or None

@@ -59,6 +59,8 @@ def engine(url: str) -> Engine:
         _url(url),
         pool_size=_POOL_SIZE,
         max_overflow=_MAX_OVERFLOW,
+        # the values of a statement that fails do not belong into a log
+        hide_parameters=True,
         # whatever the server's own default is: the locks are chosen for this one
         isolation_level="READ COMMITTED",
         # a connection that the server closed meanwhile is replaced instead of failing a submit

@@ -53,14 +53,23 @@ def note_login(connection: Connection, account: str, *, address: str, succeeded:
 
 
 def failed_logins(
-    connection: Connection, *, since: datetime, account: str | None = None, address: str | None = None
-) -> int:
-    """Return how many tries failed since a time, of an account since its last success, or from an address."""
-    query = select(func.count()).where(LOGINS.c.at > timestamp(since), LOGINS.c.succeeded.is_(False))
+    connection: Connection,
+    *,
+    since: datetime,
+    limit: int,
+    account: str | None = None,
+    address: str | None = None,
+) -> list[datetime]:
+    """Return when tries failed since a time, the last `limit` ones, newest first.
+
+    Those of an account count since its last success, those from an address all.
+    """
+    query = select(LOGINS.c.at).where(LOGINS.c.at > timestamp(since), LOGINS.c.succeeded.is_(False))
     if address is not None:
         query = query.where(LOGINS.c.address == address)
     if account is not None:
         mine = LOGINS.c.account == account.lower()
-        succeeded = select(func.max(LOGINS.c.at)).where(mine, LOGINS.c.succeeded).scalar_subquery()
-        query = query.where(mine, LOGINS.c.at > func.coalesce(succeeded, ""))
-    return int(connection.execute(query).scalar_one())
+        last = select(func.max(LOGINS.c.login_id)).where(mine, LOGINS.c.succeeded).scalar_subquery()
+        query = query.where(mine, LOGINS.c.login_id > func.coalesce(last, 0))
+    times = connection.execute(query.order_by(LOGINS.c.at.desc()).limit(limit)).scalars()
+    return [datetime.fromisoformat(each) for each in times]

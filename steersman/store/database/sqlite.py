@@ -94,7 +94,13 @@ def version(path: Path) -> str:
 
 def engine(path: Path) -> Engine:
     """Return the engine of the file at `path`."""
-    made = create_engine(URL.create("sqlite", database=str(path)), pool_size=_POOL_SIZE, max_overflow=_MAX_OVERFLOW)
+    made = create_engine(
+        URL.create("sqlite", database=str(path)),
+        pool_size=_POOL_SIZE,
+        max_overflow=_MAX_OVERFLOW,
+        # the values of a statement that fails do not belong into a log
+        hide_parameters=True,
+    )
     event.listen(made, "connect", _prepare)
     event.listen(made, "begin", _begin)
     _QUEUES[made] = Queue()
