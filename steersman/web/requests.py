@@ -24,10 +24,10 @@ async def read_body(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> byt
     return bytes(body)
 
 
-async def read_form(request: Request) -> dict[str, list[str]]:
+async def read_form(request: Request, *, max_bytes: int = MAX_BODY_BYTES) -> dict[str, list[str]]:
     """Return the fields of an URL-encoded form; raises ForeignOriginError when another site sent it."""
     check_origin(request)
-    body = await read_body(request)
+    body = await read_body(request, max_bytes=max_bytes)
     try:
         return parse_qs(body.decode("utf-8"), max_num_fields=_MAX_FIELDS)
     except ValueError as error:
