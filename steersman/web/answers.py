@@ -1,18 +1,24 @@
-"""Turn what a browser form or a JSON client sends into an Answer, or say everything that is wrong with it."""
+"""Turn what a JSON client sends into an Answer, or say everything that is wrong with it; rules that all answers keep.
 
-from collections.abc import Mapping
-from typing import Annotated
+`web.answer_forms` does the same for the form of the rating page.
+"""
+
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from steersman.config.annotating import FormSettings
 from steersman.errors import DataError, join_faults
 from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
-from steersman.store.database.answers import Answer, ResponseScores
-from steersman.web.guideline import CONFIDENCE_LEVELS, FLAGS
+from steersman.store.database.answers import Answer, Comparison, ResponseScores
+from steersman.web.guideline import CONFIDENCE_LEVELS, FLAGS, UNSAFE_REASONS
 
 SIDES = ("left", "right")
-_SIDE_TITLES = {"left": "Response A", "right": "Response B"}
-_MAX_LEASE_LENGTH = 64
+MAX_LEASE_LENGTH = 64
+MAX_JUSTIFICATION = 4000
+# an undo or two in one task is common, a thousand is not
+MAX_REVISION = 1000
+MAX_ACTIVE_SECONDS = 7 * 86_400.0
 
 ScoreField = Annotated[int | None, Field(ge=MIN_SCORE, le=MAX_SCORE)]
 
@@ -29,6 +35,16 @@ class ResponseBody(BaseModel):
     verbosity: ScoreField = None
     confidence: Annotated[int | None, Field(ge=0, lt=len(CONFIDENCE_LEVELS))] = None
     safe: bool | None = None
+    unsafe_reasons: Annotated[list[str], Field(max_length=len(UNSAFE_REASONS))] = []
+
+
+class ComparisonBody(BaseModel):
+    """How much better the right response is than the left one, null when neither is valid, and why."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    strength: Literal[-3, -2, -1, 1, 2, 3] | None
+    justification: Annotated[str | None, Field(max_length=MAX_JUSTIFICATION)] = None
 
 
 class AnswerBody(BaseModel):
@@ -36,9 +52,12 @@ class AnswerBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    lease: Annotated[str, Field(min_length=1, max_length=_MAX_LEASE_LENGTH)]
+    lease: Annotated[str, Field(min_length=1, max_length=MAX_LEASE_LENGTH)]
     responses: Annotated[list[ResponseBody], Field(max_length=len(SIDES))] = []
     flags: Annotated[list[str], Field(max_length=len(FLAGS))] = []
+    comparison: ComparisonBody | None = None
+    revision: Annotated[int, Field(ge=0, le=MAX_REVISION)] = 0
+    active_seconds: Annotated[float | None, Field(ge=0, le=MAX_ACTIVE_SECONDS, allow_inf_nan=False)] = None
     simulated: bool | None = None
 
 
@@ -51,29 +70,47 @@ def answer_from_json(body: bytes) -> Answer:
             f"{_place(each['loc'])}{each['msg']}" for each in error.errors(include_url=False, include_input=False)
         ]
         raise DataError(join_faults(faults)) from error
-    faults = _flag_faults(parsed.flags) + (_flagged_faults(parsed) if parsed.flags else _missing_faults(parsed))
+    faults = flag_faults(parsed.flags) + (_flagged_faults(parsed) if parsed.flags else _missing_faults(parsed))
+    faults += [fault for each in parsed.responses for fault in _reason_faults(each)]
     if faults:
         raise DataError(join_faults(faults))
     left, right = parsed.responses or [ResponseBody(), ResponseBody()]
-    return Answer(parsed.lease, (_scores(left), _scores(right)), tuple(sorted(parsed.flags)), simulated=parsed.simulated)
+    return Answer(
+        parsed.lease,
+        (_scores(left), _scores(right)),
+        tuple(sorted(parsed.flags)),
+        comparison=_comparison(parsed.comparison),
+        revision=parsed.revision,
+        active_seconds=parsed.active_seconds,
+        simulated=parsed.simulated,
+    )
 
 
-def answer_from_form(form: Mapping[str, str]) -> Answer:
-    """Return the answer in a rating form, whose fields are `left_helpfulness`, `right_safe` and so on."""
-    faults: list[str] = []
-    responses = [_scores_from_form(form, side=side, faults=faults) for side in SIDES]
+def comparison_faults(answer: Answer, *, form: FormSettings) -> list[str]:
+    """Return what is wrong with the comparison of an answer in a project that asks what `form` says."""
+    comparison = answer.comparison
+    if answer.flags:
+        return [] if comparison is None else ["a flagged task takes no comparison"]
+    if form.preference == "off":
+        return [] if comparison is None else ["this project does not ask which response is better"]
+    if comparison is None:
+        return ["choose which response is better"] if form.preference == "required" else []
+    given = len((comparison.justification or "").strip())
+    if given < form.min_justification:
+        return [f"say why in at least {form.min_justification} characters, there are {given}"]
+    return []
+
+
+def check_comparison(answer: Answer, *, form: FormSettings) -> None:
+    """Raise DataError when the comparison of an answer is not what `form` asks for."""
+    faults = comparison_faults(answer, form=form)
     if faults:
         raise DataError(join_faults(faults))
-    return Answer(form.get("lease", ""), (responses[0], responses[1]), (), simulated=False)
 
 
-def flagged_answer(lease: str, flags: list[str]) -> Answer:
-    """Return the answer of an annotator who flags a task instead of rating it; raises DataError for no flag."""
-    faults = _flag_faults(flags) or ([] if flags else ["choose at least one reason to flag the task"])
-    if faults:
-        raise DataError(join_faults(faults))
-    unrated = _scores(ResponseBody())
-    return Answer(lease, (unrated, unrated), tuple(sorted(flags)), simulated=False)
+def flag_faults(flags: list[str]) -> list[str]:
+    """Return what is wrong with a list of flags; none at all is fine."""
+    return _choice_faults(flags, known=FLAGS, name="flag")
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -82,16 +119,28 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def _scores(body: ResponseBody) -> ResponseScores:
     scores = tuple(getattr(body, attribute) for attribute in ATTRIBUTES)
-    return ResponseScores(scores, body.confidence, body.safe)
+    return ResponseScores(scores, body.confidence, body.safe, tuple(sorted(body.unsafe_reasons)))
 
 
-def _flag_faults(flags: list[str]) -> list[str]:
-    unknown = [f"unknown flag {flag[:40]!r}; known are {', '.join(FLAGS)}" for flag in flags if flag not in FLAGS]
-    return unknown or (["a flag is given twice"] if len(set(flags)) < len(flags) else [])
+def _comparison(body: ComparisonBody | None) -> Comparison | None:
+    if body is None:
+        return None
+    return Comparison(body.strength, (body.justification or "").strip() or None)
+
+
+def _choice_faults(chosen: list[str], *, known: dict[str, str], name: str) -> list[str]:
+    unknown = [f"unknown {name} {each[:40]!r}; known are {', '.join(known)}" for each in chosen if each not in known]
+    return unknown or ([f"a {name} is given twice"] if len(set(chosen)) < len(chosen) else [])
+
+
+def _reason_faults(body: ResponseBody) -> list[str]:
+    if body.unsafe_reasons and body.safe is not False:
+        return ["unsafe_reasons are for a response that is not safe"]
+    return _choice_faults(body.unsafe_reasons, known=UNSAFE_REASONS, name="reason")
 
 
 def _flagged_faults(body: AnswerBody) -> list[str]:
-    rated = any(value is not None for response in body.responses for value in response.model_dump().values())
+    rated = any(value not in (None, []) for response in body.responses for value in response.model_dump().values())
     if rated:
         return ["a flagged task takes no scores; send flags or scores"]
     return [] if len(body.responses) in (0, len(SIDES)) else ["send no responses with flags"]
@@ -106,16 +155,3 @@ def _missing_faults(body: AnswerBody) -> list[str]:
         for attribute in ATTRIBUTES
         if getattr(response, attribute) is None
     ]
-
-
-def _scores_from_form(form: Mapping[str, str], *, side: str, faults: list[str]) -> ResponseScores:
-    scores = tuple(_level(form.get(f"{side}_{attribute}"), highest=MAX_SCORE) for attribute in ATTRIBUTES)
-    missing = [attribute for attribute, score in zip(ATTRIBUTES, scores, strict=True) if score is None]
-    if missing:
-        faults.append(f"{_SIDE_TITLES[side]}: choose a level of {', '.join(missing)}")
-    confidence = _level(form.get(f"{side}_confidence"), highest=len(CONFIDENCE_LEVELS) - 1)
-    return ResponseScores(scores, confidence, safe=f"{side}_unsafe" not in form)
-
-
-def _level(text: str | None, *, highest: int) -> int | None:
-    return int(text) if text in {str(level) for level in range(highest + 1)} else None

@@ -1,12 +1,11 @@
-"""What annotators are told: the five scales, the flags, and the version of this text.
+"""What annotators are told: the five scales, the other questions of the page, and the guideline a project starts with.
 
-Raise GUIDELINE_VERSION whenever a word changes that could change a rating; it is kept with every rating.
-(Scales and flags follow the HelpSteer2 paper, appendix G, in our own words.)
+(Scales, flags and rules follow the HelpSteer2 paper, appendix G, in our own words.)
 """
 
 from dataclasses import dataclass
-
-GUIDELINE_VERSION = "1"
+from functools import cache
+from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,25 @@ SCALES: tuple[Scale, ...] = (
     ),
 )
 
-CONFIDENCE_LEVELS: tuple[str, str, str] = ("not sure", "somewhat sure", "very sure")
+CONFIDENCE_LEVELS: tuple[str, str, str] = ("Not sure", "Somewhat sure", "Very sure")
+
+UNSAFE_REASONS: dict[str, str] = {
+    "harmful": "Harmful: it could hurt the person or others",
+    "illegal": "Illegal: it helps with something against the law",
+    "profanity": "Profanity: swearing, or sexual content nobody asked for",
+    "bias": "Bias: it judges people by the group they belong to",
+}
+
+# How much better the right response, B, is; there is no middle.
+STRENGTHS: dict[int, str] = {
+    -3: "A is much better",
+    -2: "A is better",
+    -1: "A is slightly better",
+    1: "B is slightly better",
+    2: "B is better",
+    3: "B is much better",
+}
+NEITHER = "neither"
 
 FLAGS: dict[str, str] = {
     "pii": "It holds someone's personal details (name, address, e-mail, phone, identity number). Playing a famous "
@@ -91,3 +108,16 @@ FLAGS: dict[str, str] = {
     "needs_code": "It needs real programming. Questions about ideas of computing, or simple JSON, are fine.",
     "about_assistant": "It asks the assistant about itself: who it is, its licence, its use, what it can do.",
 }
+
+SKIP_REASONS: dict[str, str] = {
+    "not my subject": "I do not know enough about its subject",
+    "upsetting": "I would rather not read this",
+    "not readable": "It does not show properly, or is cut off",
+    "other": "Something else",
+}
+
+
+@cache
+def default_guideline() -> str:
+    """Return the guideline that a new project starts with, as Markdown."""
+    return (files("steersman.web") / "guideline.md").read_text(encoding="utf-8")

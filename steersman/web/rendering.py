@@ -1,10 +1,12 @@
 """Make pages: Jinja templates, and Markdown of models and users as HTML that can do no harm.
 
 Raw HTML in Markdown is shown as text, images are shown as their source (loading one would tell its host who reads
-it), and links open elsewhere without telling where from.
+it), links open elsewhere without telling where from, and formulas become MathML. Several people read each text, so
+what was made of it is kept.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
@@ -12,6 +14,12 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
+
+from steersman.web.mathematics import add_formulas
+
+# at most about 100 MB of HTML, and a tenth of that for texts of usual length
+_MAX_KEPT = 1024
+_MAX_KEPT_LENGTH = 20_000
 
 
 def _render_link(
@@ -23,8 +31,10 @@ def _render_link(
 
 
 def _markdown_reader() -> MarkdownIt:
-    reader = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable("image")
+    reader = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+    reader.disable("image")
     reader.add_render_rule("link_open", _render_link)
+    add_formulas(reader)
     return reader
 
 
@@ -33,6 +43,15 @@ _MARKDOWN = _markdown_reader()
 
 def markdown(text: str) -> Markup:
     """Return Markdown as safe HTML (the reader escapes all HTML in it); single line breaks are kept."""
+    return _kept(text) if len(text) <= _MAX_KEPT_LENGTH else _rendered(text)
+
+
+@lru_cache(maxsize=_MAX_KEPT)
+def _kept(text: str) -> Markup:
+    return _rendered(text)
+
+
+def _rendered(text: str) -> Markup:
     return Markup(_MARKDOWN.render(text))
 
 

@@ -1,20 +1,19 @@
 """What annotators do, one transaction per call; pages and API are thin shells around it."""
 
-import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 
-from steersman.annotation.checking import Checked, gold_verdict, qualification_verdict
 from steersman.annotation.escalation import ratings_needed
 from steersman.config.annotating import ProjectSettings
+from steersman.errors import DataError, join_faults
 from steersman.store.database.answers import Answer, AnswerRules, Receipt, submit
-from steersman.store.database.audit import Act
-from steersman.store.database.connection import Database, Transaction, reading, writing
+from steersman.store.database.connection import Database, Transaction, reading, retrying, writing
 from steersman.store.database.doors import Holder
 from steersman.store.database.faults import UnknownError
+from steersman.store.database.former import former_answer
 from steersman.store.database.holding import heartbeat, save_draft, skip
 from steersman.store.database.known import KnownRating, known_ratings
 from steersman.store.database.leases import (
@@ -27,12 +26,34 @@ from steersman.store.database.leases import (
     lock_member,
     take_back_expired,
 )
-from steersman.store.database.people import Member, change_stage, memberships, read_member
-from steersman.store.database.projects import read_guideline, read_project
+from steersman.store.database.people import Member, as_member, memberships, read_member
+from steersman.store.database.projects import guideline_versions, mark_guideline_seen, newest_settings
 from steersman.store.database.sessions import find_session
-from steersman.store.database.tasks import count_kind
 from steersman.store.database.tokens import find_token
 from steersman.store.database.undoing import UndoRules, undo_last
+from steersman.web.answers import comparison_faults
+from steersman.web.drafts import draft_of_answer
+from steersman.web.stages import StageProgress, judge, moved_on, stage_progress
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What an annotator's page starts from; `guideline` is the newest version and the one they have read, if any."""
+
+    member: Member
+    settings: ProjectSettings
+    guideline: tuple[int, int | None]
+    task: LeasedTask | None
+    progress: StageProgress | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What was done with an answer, whether right scores are to be shown for it, and for how long it can be undone."""
+
+    receipt: Receipt
+    has_feedback: bool
+    undo_minutes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +84,7 @@ class Service:
             raise UnknownError("you do not take part in any project; ask whoever invited you")
         return found[0]
 
+    @retrying
     def claim(self, project_id: str, user_id: str) -> LeasedTask | None:
         """Return the task the annotator holds or now gets, None when there is nothing for them.
 
@@ -71,17 +93,30 @@ class Service:
         self._take_back_expired()
         with writing(self.engine) as connection:
             settings = project_settings(connection, project_id)
-            rules = self._claim_rules(settings)
-            lock_member(connection, project_id, user_id)
-            held = held_task(connection, project_id, user_id, now=self.now(), rules=rules)
-            if held is not None:
-                return held
-            member = self._moved_on(connection, read_member(connection, project_id, user_id), settings=settings)
-            for kind in self._kinds(member, settings=settings):
-                task = claim(connection, project_id, user_id, kind=kind, now=self.now(), rules=rules)
-                if task is not None:
-                    return task
-            return None
+            member = as_member(lock_member(connection, project_id, user_id))
+            return self._claimed(connection, member, settings=settings)[1]
+
+    @retrying
+    def open_desk(self, project_id: str, user_id: str) -> Desk:
+        """Return what the annotator's page starts from; no task is given while a guideline waits to be read."""
+        self._take_back_expired()
+        with writing(self.engine) as connection:
+            settings = project_settings(connection, project_id)
+            member = as_member(lock_member(connection, project_id, user_id))
+            newest, seen = guideline_versions(connection, project_id, user_id)
+            task = None
+            if newest == seen:
+                member, task = self._claimed(connection, member, settings=settings)
+            return Desk(member, settings, (newest, seen), task, stage_progress(connection, member, settings=settings))
+
+    def desk_of(self, user_id: str, *, lease: str) -> Desk:
+        """Return the page of one lease of the annotator, whatever has become of it."""
+        with reading(self.engine) as connection:
+            task = leased_task(connection, lease, user_id=user_id)
+            member = read_member(connection, task.project_id, user_id)
+            settings = project_settings(connection, task.project_id)
+            versions = guideline_versions(connection, task.project_id, user_id)
+            return Desk(member, settings, versions, task, stage_progress(connection, member, settings=settings))
 
     def task(self, user_id: str, *, lease: str) -> LeasedTask:
         """Return the task under a lease of the annotator, whatever has become of it."""
@@ -90,17 +125,29 @@ class Service:
 
     def submit(self, user_id: str, *, answer: Answer) -> Receipt:
         """Keep an answer; safe to repeat. A test that is over, or too many wrong gold answers, moves its annotator."""
+        return self.submitted(user_id, answer=answer).receipt
+
+    @retrying
+    def submitted(self, user_id: str, *, answer: Answer, faults: Sequence[str] = ()) -> Submitted:
+        """Keep an answer as above; raises DataError with the `faults` found so far and those of its comparison."""
         with writing(self.engine) as connection:
             task = leased_task(connection, answer.lease, user_id=user_id)
             settings = project_settings(connection, task.project_id)
+            # an answer that is only repeated was fine when it came first
+            is_new = answer.revision >= task.revision
+            found = [*faults, *(comparison_faults(answer, form=settings.form) if is_new else ())]
+            if found:
+                raise DataError(join_faults(found))
             overlap = settings.overlap
             needed = partial(ratings_needed, first=overlap.first, most=overlap.most, max_spread=overlap.max_spread)
-            version = str(read_guideline(connection, task.project_id).version)
-            rules = AnswerRules(version, needed, overlap.flags_to_end)
+            newest, seen = guideline_versions(connection, task.project_id, user_id)
+            rules = AnswerRules(str(seen or newest), needed, overlap.flags_to_end)
             receipt = submit(connection, answer, user_id=user_id, now=self.now(), rules=rules)
             if task.kind in ("qualification", "gold"):
-                self._judge(connection, read_member(connection, task.project_id, user_id), settings, kind=task.kind)
-            return receipt
+                member = read_member(connection, task.project_id, user_id)
+                judge(connection, member, settings=settings, kind=task.kind, now=self.now())
+            can_undo = task.kind in ("rating", "gold")
+            return Submitted(receipt, task.kind == "training", settings.lease.undo_minutes if can_undo else 0.0)
 
     def feedback(self, user_id: str, *, lease: str) -> list[KnownRating]:
         """Return the right scores of a training task that was answered; empty for every other task."""
@@ -110,12 +157,14 @@ class Service:
                 return []
             return [*known_ratings(connection, task.project_id, user_id, kind="training", lease=lease)]
 
+    @retrying
     def heartbeat(self, user_id: str, *, lease: str) -> LeasedTask:
         """Renew a lease."""
         with writing(self.engine) as connection:
             rules = self._rules_of(connection, user_id, lease=lease)
             return heartbeat(connection, lease, user_id=user_id, now=self.now(), rules=rules)
 
+    @retrying
     def save_draft(self, user_id: str, *, lease: str, draft: str) -> LeasedTask:
         """Keep what is half filled in, and renew the lease."""
         with writing(self.engine) as connection:
@@ -123,17 +172,34 @@ class Service:
             save_draft(connection, lease, user_id=user_id, draft=draft, now=self.now())
             return heartbeat(connection, lease, user_id=user_id, now=self.now(), rules=rules)
 
+    @retrying
     def skip(self, user_id: str, *, lease: str, reason: str) -> None:
-        """Give a task back, for someone else."""
+        """Give a task back, for someone else; raises DataError for one of training or test, which all must do."""
         with writing(self.engine) as connection:
+            if leased_task(connection, lease, user_id=user_id).kind in ("training", "qualification"):
+                raise DataError("tasks of training and test cannot be given to someone else")
             skip(connection, lease, user_id=user_id, reason=reason, now=self.now())
 
+    @retrying
     def undo(self, project_id: str, user_id: str) -> LeasedTask:
-        """Take the annotator's last answer back."""
+        """Take the annotator's last answer back; it becomes the draft of the task that is held again."""
         with writing(self.engine) as connection:
             settings = project_settings(connection, project_id)
             rules = UndoRules(timedelta(minutes=settings.lease.undo_minutes), self._claim_rules(settings))
-            return undo_last(connection, project_id, user_id, now=self.now(), rules=rules)
+            task = undo_last(connection, project_id, user_id, now=self.now(), rules=rules)
+            former = former_answer(connection, task.lease)
+            if former is None:
+                return task
+            draft = draft_of_answer(former, now=self.now())
+            save_draft(connection, task.lease, user_id=user_id, draft=draft, now=self.now())
+            return replace(task, draft=draft)
+
+    @retrying
+    def read_guideline(self, project_id: str, user_id: str, *, version: int) -> None:
+        """Keep that the annotator has read a version of the guideline."""
+        with writing(self.engine) as connection:
+            read_member(connection, project_id, user_id)
+            mark_guideline_seen(connection, project_id, user_id, version=version, now=self.now())
 
     def _take_back_expired(self) -> None:
         with reading(self.engine) as connection:
@@ -145,56 +211,36 @@ class Service:
     def _claim_rules(self, settings: ProjectSettings) -> ClaimRules:
         return ClaimRules(timedelta(minutes=settings.lease.minutes), self.rng, settings.paused_deliveries)
 
+    def _claimed(
+        self, connection: Transaction, member: Member, *, settings: ProjectSettings
+    ) -> tuple[Member, LeasedTask | None]:
+        """Return the member, perhaps in a new stage, and the task they hold or now get. The member must be locked."""
+        rules, project_id, user_id = self._claim_rules(settings), member.project_id, member.user_id
+        held = held_task(connection, project_id, user_id, now=self.now(), rules=rules)
+        if held is not None:
+            return member, held
+        member = moved_on(connection, member, settings=settings, now=self.now())
+        for kind in self._kinds(member, settings=settings):
+            task = claim(connection, project_id, user_id, kind=kind, now=self.now(), rules=rules)
+            if task is not None:
+                return member, task
+        return member, None
+
     def _rules_of(self, connection: Transaction, user_id: str, *, lease: str) -> ClaimRules:
         task = leased_task(connection, lease, user_id=user_id)
         return self._claim_rules(project_settings(connection, task.project_id))
-
-    def _moved_on(self, connection: Transaction, member: Member, *, settings: ProjectSettings) -> Member:
-        """Return the member, moved behind a stage in which there is nothing left to do."""
-        stage = member.stage
-        if stage == "training" and self._num_left(connection, member, kind="training") == 0:
-            stage = "qualifying"
-        if stage == "qualifying" and (settings.qualification.responses == 0 or _has_no_test(connection, member)):
-            stage = "working"
-        if stage != member.stage:
-            change_stage(connection, member, stage=stage, reason=None, by=Act(None, self.now()))
-        return replace(member, stage=stage, reason=None) if stage != member.stage else member
-
-    def _num_left(self, connection: Transaction, member: Member, *, kind: str) -> int:
-        answered = known_ratings(connection, member.project_id, member.user_id, kind=kind)
-        return count_kind(connection, member.project_id, kind=kind) - len({each.task_id for each in answered})
 
     def _kinds(self, member: Member, *, settings: ProjectSettings) -> tuple[str, ...]:
         if member.stage != "working":
             return {"training": ("training",), "qualifying": ("qualification",)}.get(member.stage, ())
         return ("gold", "rating") if self.rng.random() < settings.gold.share else ("rating",)
 
-    def _judge(self, connection: Transaction, member: Member, settings: ProjectSettings, *, kind: str) -> None:
-        found = known_ratings(connection, member.project_id, member.user_id, kind=kind)
-        # what led to an earlier stage was judged then
-        checked = [Checked(each.given, each.known) for each in found if each.created_at >= member.changed_at]
-        by = Act(None, self.now())
-        if kind == "gold" and member.stage == "working":
-            verdict = gold_verdict(checked, settings=settings.gold)
-            if verdict.is_enough is False:
-                reason = "Too many of your latest ratings differ from what is known. Your manager has been told."
-                change_stage(connection, member, stage="paused", reason=reason, by=by)
-        if kind == "qualification" and member.stage == "qualifying":
-            test = qualification_verdict(checked, settings=settings.qualification)
-            if test.is_enough is not None:
-                reason = f"{test.right_share:.0%} of the scores of your test were right."
-                change_stage(connection, member, stage="working" if test.is_enough else "failed", reason=reason, by=by)
-
 
 def project_settings(connection: Transaction, project_id: str) -> ProjectSettings:
     """Return the settings that hold in a project; raises UnknownError when there is no such project."""
-    return _parsed(json.dumps(dict(read_project(connection, project_id).settings), sort_keys=True))
+    return _parsed(newest_settings(connection, project_id))
 
 
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> ProjectSettings:
     return ProjectSettings.model_validate_json(text)
-
-
-def _has_no_test(connection: Transaction, member: Member) -> bool:
-    return count_kind(connection, member.project_id, kind="qualification") == 0
