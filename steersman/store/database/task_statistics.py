@@ -52,7 +52,7 @@ def count_tasks_alike(connection: Connection, project_id: str, *, first: int) ->
     )
     return [
         TaskCount(row[0], *(bool(each) for each in row[1:6]), *(int(each) for each in row[6:]))
-        for row in connection.execute(query).tuples()
+        for row in connection.execute(query)
     ]
 
 
