@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, select
 
@@ -15,16 +16,17 @@ from steersman.tables import RATINGS as RATINGS_TABLE
 
 _ROWS_AT_ONCE = 2000
 _KINDS = ("rating", "gold")
+# the tables whose numbers a stream goes by, see connection.reading_in_order
+NUMBERED = (ANSWERS, RATINGS)
 _RATING_COLUMNS = tuple(RATINGS_TABLE.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a stream of rows goes on: behind the row of number `after`, up to that of number `until`."""
+    """Where a stream of rows goes on: behind the row of this number."""
 
     after: int = 0
     limit: int | None = None
-    until: int | None = None
 
 
 def read_ratings(
@@ -36,9 +38,10 @@ def read_ratings(
     or from claim to answer where nobody measured it. Rows come one by one at constant memory.
     """
     rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_ratings(project_id, cursor or Cursor()))
-    for number, *values in rows:
-        row = dict(zip(_RATING_COLUMNS, values, strict=True))
-        row["flags"] = [*_parsed_flags(row["flags"])]
+    for found in rows:
+        number, *values = tuple[Any, ...](found)
+        row: dict[str, object] = dict(zip(_RATING_COLUMNS, values, strict=True))
+        row["flags"] = [*_parsed_flags(str(row["flags"]))]
         yield number, row
 
 
@@ -73,7 +76,6 @@ def read_preferences(
         .order_by(ANSWERS.c.answer_id)
         .limit(where.limit)
     )
-    query = query if where.until is None else query.where(ANSWERS.c.answer_id <= where.until)
     for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
         yield (
             row.answer_id,
@@ -108,7 +110,7 @@ def _ratings(project_id: str, cursor: Cursor) -> Select[tuple[object, ...]]:
         "surplus": ANSWERS.c.surplus,
         "simulated": ANSWERS.c.simulated,
     }
-    query = (
+    return (
         select(RATINGS.c.rating_id, *(columns[name].label(name) for name in _RATING_COLUMNS))
         .join(ANSWERS, ANSWERS.c.answer_id == RATINGS.c.answer_id)
         .join(ASSIGNMENTS, ASSIGNMENTS.c.assignment_id == ANSWERS.c.assignment_id)
@@ -123,7 +125,6 @@ def _ratings(project_id: str, cursor: Cursor) -> Select[tuple[object, ...]]:
         .order_by(RATINGS.c.rating_id)
         .limit(cursor.limit)
     )
-    return query if cursor.until is None else query.where(RATINGS.c.rating_id <= cursor.until)
 
 
 @lru_cache(maxsize=64)
