@@ -44,9 +44,8 @@ def init(prompts_file: Path, responses_file: Path, out: str, as_json: bool, **gi
     from steersman.pipeline import annotate as pipeline
 
     settings = _settings(given["config_file"], given["overrides"])
-    guideline = given["guideline_file"]
-    told = {} if guideline is None else {"guideline": _read_guideline(guideline)}
-    project = pipeline.NewProject(settings, given["project"], given["title"], **told)
+    guideline = _guideline(given["guideline_file"])
+    project = pipeline.NewProject(settings, guideline, given["project"], given["title"])
     result = pipeline.init(prompts_file, responses_file, out=out, annotators=given["annotators"], project=project)
     for note in cast("list[str]", result["notes"]):
         say(f"Note: {note}.")
@@ -113,7 +112,11 @@ def _settings(config_file: Path | None, overrides: tuple[str, ...]) -> "ProjectS
     return load_settings("{}", model=ProjectSettings, source="--set", overrides=overrides)
 
 
-def _read_guideline(path: Path) -> str:
+def _guideline(path: Path | None) -> str:
+    from steersman.web.guideline import default_guideline
+
+    if path is None:
+        return default_guideline()
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from steersman.annotation.default_guideline import DEFAULT_GUIDELINE
 from steersman.config.annotating import ProjectSettings
 from steersman.errors import ConfigError
 from steersman.pipeline.annotate_tasks import Batch, read_batch
@@ -42,9 +41,9 @@ class NewProject:
     """How a project is called and works; `project_id` None takes the name of the database."""
 
     settings: ProjectSettings
+    guideline: str
     project_id: str | None = None
     title: str | None = None
-    guideline: str = DEFAULT_GUIDELINE
 
 
 def init(prompts: Path, responses: Path, *, out: str | Path, annotators: int, project: NewProject) -> dict[str, object]:
