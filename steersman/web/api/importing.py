@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path
 
 from steersman.errors import DataError, join_faults
 from steersman.store.database.audit import Act
-from steersman.store.database.connection import Transaction, writing
+from steersman.store.database.connection import Database, Transaction, writing
 from steersman.store.database.faults import TakenError
 from steersman.store.database.origin import Origin, add_origin, read_origin
 from steersman.store.database.stored_tasks import stored_tasks
@@ -35,18 +35,21 @@ def add_importing(router: APIRouter, site: Site) -> None:
         body: Annotated[bytes, Depends(large_body)],
     ) -> Added:
         """Add tasks, all or none; those that are there already just as they come are passed over."""
-        batch = parsed(BatchBody, body)
-        found = batch_faults(batch)
-        if found:
-            raise DataError(join_faults(found))
-        tasks = [new_task(each) for each in batch.tasks]
-        by = Act(caller.user_id, site.now())
-        with writing(site.engine) as connection:
-            settings = project_settings(connection, project_id)
-            new = _not_there_yet(connection, project_id, tasks)
-            _add_origin(connection, project_id, batch, by=by)
-            add_tasks(connection, project_id, new, need=settings.overlap.first, by=by)
-        return Added(added=len(new), known=len(tasks) - len(new))
+        return import_batch(site.engine, project_id, parsed(BatchBody, body), by=Act(caller.user_id, site.now()))
+
+
+def import_batch(engine: Database, project_id: str, batch: BatchBody, *, by: Act) -> Added:
+    """Add a batch to a project, all or none; raises DataError that names what is wrong, TakenError for other tasks."""
+    found = batch_faults(batch)
+    if found:
+        raise DataError(join_faults(found))
+    tasks = [new_task(each) for each in batch.tasks]
+    with writing(engine) as connection:
+        settings = project_settings(connection, project_id)
+        new = _not_there_yet(connection, project_id, tasks)
+        _add_origin(connection, project_id, batch, by=by)
+        add_tasks(connection, project_id, new, need=settings.overlap.first, by=by)
+    return Added(added=len(new), known=len(tasks) - len(new))
 
 
 def _not_there_yet(connection: Transaction, project_id: str, tasks: list[NewTask]) -> list[NewTask]:
