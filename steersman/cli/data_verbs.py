@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from steersman.cli.backup_verbs import backup, restore
 from steersman.cli.options import PATH, as_json_option, emit, out_option, seed_option
 from steersman.cli.plan_verb import plan
+from steersman.cli.site_people_verbs import add, invite, token, user
 from steersman.cli.site_verbs import export, init, serve_site
 
 
@@ -40,5 +42,5 @@ def simulate(prompts_file: Path, responses_file: Path, out: Path, seed: int, as_
     emit(result, as_json=as_json, text=f"{result['ratings']} simulated ratings in {out}")
 
 
-for _verb in (init, serve_site, export, plan):
+for _verb in (init, add, serve_site, export, user, invite, token, backup, restore, plan):
     annotate.add_command(_verb)

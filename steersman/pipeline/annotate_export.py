@@ -4,24 +4,37 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 
-from steersman.errors import ConfigError
+from steersman.pipeline.annotate_projects import chosen_project
 from steersman.pipeline.lineages import Inheritance
 from steersman.pipeline.ratings_place import STAGE, check_place
+from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
 from steersman.store.database.connection import Transaction, open_database, reading
 from steersman.store.database.exporting import read_preferences, read_ratings
 from steersman.store.database.origin import Origin, read_origin
-from steersman.store.database.projects import project_ids, read_project
+from steersman.store.database.reviewed import read_adjudications
 from steersman.store.files import write_lines
 from steersman.store.lineage import Lineage, merge_ancestors, software_versions, source_commit, write_lineage
-from steersman.tables import PREFERENCE_RATINGS, RATINGS
+from steersman.tables import PREFERENCE_RATINGS, RATINGS, Column, Table
 
 # the input that only a lineage of exported ratings records
 ANSWERS = "answers"
 _ROWS_PER_BLOCK = 2000
+_ADJUDICATIONS = Table(
+    "adjudications",
+    {
+        "task_id": Column("text"),
+        "response_id": Column("text"),
+        **dict.fromkeys(ATTRIBUTES, Column("integer", low=MIN_SCORE, high=MAX_SCORE)),
+        "reviewer": Column("text"),
+        "note": Column("text", nullable=True),
+        "created_at": Column("text"),
+    },
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -60,7 +73,7 @@ def export(place: str | Path, *, out: Path, project_id: str | None = None) -> di
     counts = _Counts()
     try:
         with reading(engine) as connection:
-            chosen = _chosen(connection, project_id)
+            chosen = chosen_project(connection, project_id)
             origin = read_origin(connection, chosen)
 
             def blocks() -> Iterator[bytes]:
@@ -69,28 +82,27 @@ def export(place: str | Path, *, out: Path, project_id: str | None = None) -> di
                 write_lineage(out.parent, _lineage(counts, origin=origin, others=others, name=out.stem))
 
             write_lines(out, blocks(), table=RATINGS)
-            preferences = _write_preferences(connection, chosen, out=_beside(out, "preferences"))
+            preferences = _write_beside(
+                _beside(out, "preferences"),
+                (row for _, row in read_preferences(connection, chosen)),
+                table=PREFERENCE_RATINGS,
+            )
+            adjudications = _write_beside(
+                _beside(out, "adjudications"), read_adjudications(connection, chosen), table=_ADJUDICATIONS
+            )
     finally:
         engine.dispose()
     return {
         "project": chosen,
         "ratings": counts.ratings,
         "preferences": preferences,
+        "adjudications": adjudications,
         "tasks": len(counts.tasks),
         "annotators": len(counts.annotators),
         "surplus": counts.surplus,
         "flagged": counts.flagged,
         "out": str(out),
     }
-
-
-def _chosen(connection: Transaction, project_id: str | None) -> str:
-    if project_id is not None:
-        return read_project(connection, project_id).project_id
-    found = project_ids(connection)
-    if len(found) != 1:
-        raise ConfigError(f"the database has the projects {', '.join(found) or '(none)'}; name one with --project")
-    return found[0]
 
 
 def _rating_blocks(connection: Transaction, project_id: str, *, counts: _Counts) -> Iterator[bytes]:
@@ -111,24 +123,22 @@ def _hashed(lines: list[bytes], *, counts: _Counts) -> bytes:
     return block
 
 
-def _write_preferences(connection: Transaction, project_id: str, *, out: Path) -> int:
-    rows = (row for _, row in read_preferences(connection, project_id))
+def _write_beside(out: Path, rows: Iterator[dict[str, object]], *, table: Table) -> int:
+    """Write what else people said, in a file of its own where there is any; return how many rows it has."""
     first = next(rows, None)
     if first is None:
-        # what an earlier export left there is no longer said
+        # what an earlier export left there is no longer so
         out.unlink(missing_ok=True)
         return 0
     count = 0
 
     def lines() -> Iterator[bytes]:
         nonlocal count
-        row: Mapping[str, object] | None = first
-        while row is not None:
+        for row in chain([first], rows):
             count += 1
             yield _encode(row) + b"\n"
-            row = next(rows, None)
 
-    write_lines(out, lines(), table=PREFERENCE_RATINGS)
+    write_lines(out, lines(), table=table)
     return count
 
 

@@ -129,6 +129,22 @@ def answer_sha256(answer: Answer) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def rating_rows(answer: Answer, *, answer_id: int, left_slot: int) -> list[dict[str, object]]:
+    """Return the rows of RATINGS of an answer, left response first."""
+    return [
+        {
+            "answer_id": answer_id,
+            "position": position,
+            "slot": slot,
+            **dict(zip(ATTRIBUTES, said.scores, strict=True)),
+            "confidence": said.confidence,
+            "safe": said.safe,
+            "unsafe_reasons": json.dumps(sorted(said.unsafe_reasons)),
+        }
+        for position, (slot, said) in enumerate(zip((left_slot, 1 - left_slot), answer.responses, strict=True))
+    ]
+
+
 def _replayed(
     connection: Connection, answer: Answer, *, assignment: Row[tuple[object, ...]], task_id: str
 ) -> Receipt | None:
@@ -192,20 +208,8 @@ def _insert(
         )
         .returning(ANSWERS.c.answer_id)
     ).scalar_one()
-    slots = (assignment.left_slot, 1 - int(str(assignment.left_slot)))
-    rows = [
-        {
-            "answer_id": answer_id,
-            "position": position,
-            "slot": slot,
-            **dict(zip(ATTRIBUTES, said.scores, strict=True)),
-            "confidence": said.confidence,
-            "safe": said.safe,
-            "unsafe_reasons": json.dumps(sorted(said.unsafe_reasons)),
-        }
-        for position, (slot, said) in enumerate(zip(slots, answer.responses, strict=True))
-    ]
-    connection.execute(insert(RATINGS), rows)
+    left_slot = int(str(assignment.left_slot))
+    connection.execute(insert(RATINGS), rating_rows(answer, answer_id=answer_id, left_slot=left_slot))
 
 
 def _count(connection: Connection, task: Row[tuple[object, ...]], *, was_active: bool, rules: AnswerRules) -> None:
