@@ -1,7 +1,6 @@
 """Find what waits for a reviewer: flagged answers, and answers of annotators who are paused or failed."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, Select, and_, exists, select
@@ -44,20 +43,6 @@ def doubted_answers(connection: Connection, project_id: str, *, limit: int) -> l
         .limit(limit)
     )
     return [_waiting_answer(row, reason=row.stage) for row in connection.execute(query)]
-
-
-def settled_task_ids(connection: Connection, project_id: str, task_ids: Sequence[str]) -> set[str]:
-    """Return those of some tasks that a reviewer gave final scores or ended."""
-    query = (
-        select(TASKS.c.task_id)
-        .join(REVIEWS, REVIEWS.c.task_key == TASKS.c.task_key)
-        .where(
-            TASKS.c.project_id == project_id,
-            TASKS.c.task_id.in_(task_ids),
-            REVIEWS.c.verdict.in_(("adjudicated", "ended")),
-        )
-    )
-    return set(connection.execute(query).scalars())
 
 
 def _waiting(project_id: str) -> Select[tuple[object, ...]]:

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from steersman.web.manage.annotators import annotators_router
 from steersman.web.manage.dashboard import dashboard_router
 from steersman.web.manage.guidelines import guidelines_router
+from steersman.web.manage.importing import importing_router
 from steersman.web.manage.invitations import invitations_router
 from steersman.web.manage.people import person_router
 from steersman.web.manage.review import review_router
@@ -21,6 +22,7 @@ _ROUTERS = (
     tokens_router,
     settings_router,
     guidelines_router,
+    importing_router,
 )
 
 

@@ -104,7 +104,8 @@ def _field(key: str, info: FieldInfo, *, values: Mapping[str, str]) -> FormField
     return FormField(
         key=key,
         title=_title(key.rpartition(".")[2]),
-        hint=info.description or "",
+        # in a form nothing is what a file calls null
+        hint=(info.description or "").replace("null =", "empty ="),
         kind=kind,
         value=values.get(key, ""),
         choices=tuple(str(each) for each in get_args(info.annotation)) if kind == "choice" else (),

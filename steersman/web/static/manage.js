@@ -18,7 +18,9 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live]")) {
         const replacement = fresh.getElementById(part.id);
-        if (replacement === null || isInUse(part) || replacement.innerHTML === part.innerHTML) continue;
+        if (isInUse(part) || (replacement !== null && replacement.innerHTML === part.innerHTML)) continue;
+        // the page has come to look otherwise, as when the first figures are there
+        if (replacement === null) return location.reload();
         part.replaceChildren(...replacement.childNodes);
       }
       if (note) note.textContent = "";
