@@ -5,6 +5,7 @@ it), links open elsewhere without telling where from, and formulas become MathML
 what was made of it is kept.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -30,20 +31,34 @@ def _render_link(
     return renderer.renderToken(tokens, index, options, env)
 
 
-def _markdown_reader() -> MarkdownIt:
-    reader = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
+def _markdown_reader(*, breaks: bool) -> MarkdownIt:
+    reader = MarkdownIt("commonmark", {"html": False, "breaks": breaks}).enable(["table", "strikethrough"])
     reader.disable("image")
     reader.add_render_rule("link_open", _render_link)
     add_formulas(reader)
     return reader
 
 
-_MARKDOWN = _markdown_reader()
+_MARKDOWN = _markdown_reader(breaks=True)
+_PAPER = _markdown_reader(breaks=False)
+_LINE_START = re.compile(r"\s*(?:#{1,6}|[-*+>]|\d+\.)\s+")
 
 
 def markdown(text: str) -> Markup:
     """Return Markdown as safe HTML (the reader escapes all HTML in it); single line breaks are kept."""
     return _kept(text) if len(text) <= _MAX_KEPT_LENGTH else _rendered(text)
+
+
+def paper(text: str) -> Markup:
+    """Return the Markdown of a guideline as safe HTML; its lines may be wrapped anywhere."""
+    return Markup(_PAPER.render(text))
+
+
+def paper_line(text: str) -> Markup:
+    """Return one line of a guideline as safe HTML, without the signs of headings, lists and tables around it."""
+    if text.startswith("|"):
+        text = ": ".join(cell.strip() for cell in text.strip("| ").split("|"))
+    return Markup(_PAPER.renderInline(_LINE_START.sub("", text, count=1)))
 
 
 @lru_cache(maxsize=_MAX_KEPT)
@@ -64,5 +79,5 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["markdown"] = markdown
+    environment.filters |= {"markdown": markdown, "paper": paper, "paper_line": paper_line}
     return environment

@@ -33,7 +33,7 @@ from steersman.store.database.tokens import find_token
 from steersman.store.database.undoing import UndoRules, undo_last
 from steersman.web.answers import comparison_faults
 from steersman.web.drafts import draft_of_answer
-from steersman.web.stages import StageProgress, judge, moved_on, stage_progress
+from steersman.web.stages import IDLE_STAGES, StageProgress, judge, moved_on, stage_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Service:
             member = as_member(lock_member(connection, project_id, user_id))
             newest, seen = guideline_versions(connection, project_id, user_id)
             task = None
-            if newest == seen:
+            if newest == seen or member.stage in IDLE_STAGES:
                 member, task = self._claimed(connection, member, settings=settings)
             return Desk(member, settings, (newest, seen), task, stage_progress(connection, member, settings=settings))
 

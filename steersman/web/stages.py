@@ -14,6 +14,8 @@ from steersman.store.database.known import known_ratings
 from steersman.store.database.people import Member, change_stage
 from steersman.store.database.tasks import count_kind
 
+# in these there is nothing to do
+IDLE_STAGES = ("paused", "failed", "left")
 _KINDS = {"training": "training", "qualifying": "qualification"}
 
 

@@ -33,9 +33,13 @@ from steersman.web.guideline import (
 from steersman.web.progress import ProgressBoard
 from steersman.web.service import Desk
 from steersman.web.site import Site
+from steersman.web.stages import IDLE_STAGES
 
 LETTERS = dict(zip(SIDES, "AB", strict=True))
 _UNPROCESSABLE = 422
+# what fits into a low frame, so that the scales stand higher
+_SHORT_LENGTH = 300
+_SHORT_LINES = 4
 _MAX_KEPT = 64
 _Chosen = Mapping[str, Sequence[str]]
 
@@ -59,7 +63,7 @@ class Screen:
         """Return the page of a desk: its task, or why there is none. `form` is what was sent and is wrong."""
         if desk.task is not None:
             return self._rating(desk, desk.task, caller, form=form, error=error, can_undo=can_undo)
-        if desk.guideline[0] != desk.guideline[1]:
+        if desk.guideline[0] != desk.guideline[1] and desk.member.stage not in IDLE_STAGES:
             return guideline_page(self.site, caller, project_id=desk.member.project_id)
         counts = self.board.counts(desk.member.project_id)
         return self.site.page("finished.html", caller=caller, desk=desk, counts=counts, can_undo=can_undo)
@@ -100,6 +104,7 @@ class Screen:
                 (side, LETTERS[side], text, self._part("scales.html", chosen, asked=asked, side=side))
                 for side, text in zip(SIDES, _responses(task), strict=True)
             ],
+            is_short=all(_is_short(text) for text in _responses(task)),
             comparison=self._part("comparison.html", chosen, asked=asked),
             leaving=self._part("leaving.html", chosen, asked=asked, can_skip=can_skip),
             counts=self.board.counts(task.project_id),
@@ -129,11 +134,16 @@ def guideline_page(site: Site, caller: Caller, *, project_id: str) -> HTMLRespon
 def changed_lines(before: str, after: str) -> list[tuple[str, str]]:
     """Return the lines that were taken out (`-`) or put in (`+`), in the order of the new text."""
     lines = unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-    return [(line[0], line[1:]) for line in list(lines)[2:] if line[0] in "+-" and line[1:].strip()]
+    # blank lines and the rules of tables say nothing
+    return [(line[0], line[1:]) for line in list(lines)[2:] if line[0] in "+-" and line[1:].strip(" |:-")]
 
 
 def _responses(task: LeasedTask) -> tuple[str, str]:
     return (task.left, task.right)
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= _SHORT_LENGTH and text.count("\n") < _SHORT_LINES
 
 
 def _made(site: Site, name: str, chosen: _Chosen, shown: tuple[tuple[str, object], ...]) -> Markup:

@@ -5,6 +5,10 @@ const LONGEST_WAIT_MS = 30_000;
 export class Sender {
   constructor(form, { clock, drafts, say }) {
     Object.assign(this, { form, clock, drafts, say, isBusy: false });
+    // `form.action` would be the buttons of that name
+    this.address = form.getAttribute("action");
+    // `form.action` is the button of that name
+    this.path = form.getAttribute("action");
     this.refusal = document.getElementById("refusal");
   }
 
@@ -30,7 +34,7 @@ export class Sender {
   async untilHeard(body) {
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
       try {
-        const answer = await fetch(this.form.action, { method: "POST", headers: { Accept: "application/json" }, body });
+        const answer = await fetch(this.address, { method: "POST", headers: { Accept: "application/json" }, body });
         if (answer.status < 500 && answer.status !== 429) return answer;
         this.say("The server is busy: your work is kept here, trying again.", true);
       } catch {
