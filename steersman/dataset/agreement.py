@@ -95,7 +95,8 @@ def chance_of_ratings(
     """
     task = rated.task[rated.response]
     is_there = (np.bincount(task[chosen], minlength=rated.num_tasks) > 0)[task]
-    design = design_of(chosen_ratings(rated, where=is_there), needed=needed)
+    there = rated if is_there.all() else chosen_ratings(rated, where=is_there)
+    design = design_of(there, needed=needed)
     rng = np.random.default_rng(_RANDOM_SEED)
     grid = random_raters(design, needed=needed, keep=rules.keep, rng=rng)
     places = np.flatnonzero(is_there)[grid.rows]

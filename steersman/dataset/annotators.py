@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from steersman.dataset.grid import BoolArray, FloatArray, IntArray, RatingGrid, level_counts
-from steersman.dataset.reading import RatedTable
+from steersman.dataset.reading import Rated
 from steersman.records import ATTRIBUTES, NUM_LEVELS
 from steersman.stats.arrays import tallied
 from steersman.stats.raters import rater_figures, rater_tables
@@ -17,7 +17,7 @@ _FEWEST_TO_EXPECT_FROM = 3
 _SHORTEST_SECONDS = 0.1
 
 
-def figures_among(rated: RatedTable, *, among: BoolArray) -> pl.DataFrame:
+def figures_among(rated: Rated, *, among: BoolArray) -> pl.DataFrame:
     """Return what depends on the others: those of `among` (P,) count, on both sides.
 
     `responses` is how many responses are shared with others, `agreement` the quadratic kappa with them, mean of the
@@ -41,7 +41,7 @@ def figures_among(rated: RatedTable, *, among: BoolArray) -> pl.DataFrame:
     return pl.DataFrame(figures)
 
 
-def lasting_figures(rated: RatedTable, *, gold_key: str, gold_tolerance: int) -> pl.DataFrame:
+def lasting_figures(rated: Rated, *, gold_key: str, gold_tolerance: int) -> pl.DataFrame:
     """Return what does not depend on who else counts.
 
     `ratings` counts responses rated; `constant_share` is the share of them given the same five scores;
@@ -130,7 +130,7 @@ def _commonest(grid: RatingGrid, *, people: int) -> IntArray:
     return commonest
 
 
-def _gold(rated: RatedTable, *, key: str, tolerance: int) -> tuple[IntArray, IntArray]:
+def _gold(rated: Rated, *, key: str, tolerance: int) -> tuple[IntArray, IntArray]:
     """Return how many gold responses each annotator answered and failed, (P,) each."""
     gold, people = rated.gold, len(rated.annotators)
     given = gold.given[:, _HELPFULNESS]

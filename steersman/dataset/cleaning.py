@@ -126,13 +126,14 @@ def cleaning_stages(
     annotators where distances tie.
     """
     is_trusted = np.ones(grid.response.size, dtype=np.bool_) if trusted is None else trusted
-    selected = np.zeros(grid.scores.shape, dtype=np.bool_)
-    selected[is_trusted] = select_ratings(
-        grid if is_trusted.all() else chosen_ratings(grid, where=is_trusted), rules=rules, reliability=reliability
-    )
+    every = np.ones(grid.scores.shape, dtype=np.bool_)
+    selected = every & is_trusted[:, None]
+    # of a response with few ratings all are kept: only the others are looked at
+    sizes = np.bincount(grid.response[is_trusted], minlength=grid.task.size)
+    is_open = is_trusted & (sizes > rules.keep)[grid.response]
+    selected[is_open] = select_ratings(chosen_ratings(grid, where=is_open), rules=rules, reliability=reliability)
     reasons = _task_reasons(grid, selected, rules=rules)
     is_kept = np.array([reason is None for reason in reasons], dtype=np.bool_)
-    every = np.ones(grid.scores.shape, dtype=np.bool_)
     return Stages(
         first_three=every & (grid.rank < FIRST_RATINGS)[:, None],
         all=every,
@@ -150,14 +151,15 @@ def labels_of(grid: RatingGrid, stages: Stages, *, rules: CleanSettings) -> IntA
 
 
 def _task_reasons(grid: RatingGrid, selected: BoolArray, *, rules: CleanSettings) -> tuple[str | None, ...]:
-    counts = [level_counts(grid, used=selected, attribute=index) for index in range(len(ATTRIBUTES))]
-    rated = np.stack([each.sum(axis=1) for each in counts])
+    counts = level_counts(grid, used=selected, attribute=_HELPFULNESS)
+    # one attribute at a time: the counts of all would be the largest arrays of cleaning
+    rated = [level_counts(grid, used=selected, attribute=index).sum(axis=1) for index in range(len(ATTRIBUTES))]
     responses = np.bincount(grid.task, minlength=grid.num_tasks)
     faults = [
         (NOT_TWO_RESPONSES, responses != RESPONSES_PER_TASK),
         (TOO_FEW_RATINGS, _any_response(grid, rated[_HELPFULNESS] < rules.min_ratings)),
-        (UNRATED_ATTRIBUTE, _any_response(grid, rated.min(axis=0) == 0)),
-        (SPREAD, _any_response(grid, level_spreads(counts[_HELPFULNESS]) > rules.max_spread)),
+        (UNRATED_ATTRIBUTE, _any_response(grid, np.minimum.reduce(rated) == 0)),
+        (SPREAD, _any_response(grid, level_spreads(counts) > rules.max_spread)),
     ]
     codes = np.select([where for _, where in faults], range(len(faults)), default=len(faults))
     names: list[str | None] = [*(name for name, _ in faults), None]

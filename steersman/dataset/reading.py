@@ -6,7 +6,7 @@ Texts are only compared, so the columns `prompt` and `response` may hold their h
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,30 @@ UNRATED = "unrated"
 _IDS = ("task_id", "response_id", "position", "annotator")
 NARROW_COLUMNS = (*_IDS, *ATTRIBUTES, "seconds", "created_at", GOLD, SURPLUS)
 _MOST_NAMED = 1000
+
+
+class Rated(Protocol):
+    """The ratings that annotators are judged by; see RatedTable."""
+
+    @property
+    def grid(self) -> RatingGrid:
+        """Ratings that count."""
+
+    @property
+    def gold(self) -> RatingGrid:
+        """Ratings of test questions."""
+
+    @property
+    def annotators(self) -> tuple[str, ...]:
+        """Ids by number."""
+
+    @property
+    def seconds(self) -> FloatArray:
+        """Time taken for each of the `rows` of the grids, NaN where not recorded."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether annotators are people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import polars as pl
 from steersman.config.cleaning import TrustSettings
 from steersman.dataset.annotators import figures_among, lasting_figures
 from steersman.dataset.grid import BoolArray, FloatArray, IntArray
-from steersman.dataset.reading import RatedTable
+from steersman.dataset.reading import Rated
 
 FAILED_GOLD = "annotator_failed_gold"
 TOO_FAST = "annotator_too_fast"
@@ -39,7 +39,7 @@ class Trust:
     figures: pl.DataFrame
 
 
-def judge_annotators(rated: RatedTable, *, rules: TrustSettings) -> Trust:
+def judge_annotators(rated: Rated, *, rules: TrustSettings) -> Trust:
     """Return who may be trusted under `rules`; everybody where they are not enabled or annotators are not named."""
     people = len(rated.annotators)
     if not rated.is_named:
@@ -73,7 +73,7 @@ def judge_annotators(rated: RatedTable, *, rules: TrustSettings) -> Trust:
     return Trust(trusted, tuple(reasons), _reliability(figures, trusted=trusted, rules=rules), said.hstack(figures))
 
 
-def _measured(rated: RatedTable, lasting: pl.DataFrame, *, among: BoolArray) -> pl.DataFrame:
+def _measured(rated: Rated, lasting: pl.DataFrame, *, among: BoolArray) -> pl.DataFrame:
     return lasting.hstack(figures_among(rated, among=among))
 
 

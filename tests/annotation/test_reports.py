@@ -10,7 +10,8 @@ def rated(rows: list[tuple[int, int, int]], *, people: int, untrusted: tuple[int
     trusted = np.ones(people, dtype=np.bool_)
     trusted[list(untrusted)] = False
     scores = score.astype(np.int8)[:, None]
-    return Rated(scores, scores >= 0, response, response // 2, annotator, trusted)
+    task = np.arange(int(response.max()) + 1) // 2
+    return Rated(scores, scores >= 0, response, annotator, task, trusted)
 
 
 def test_bias_is_the_mean_distance_from_the_others() -> None:
@@ -46,4 +47,4 @@ def test_who_is_not_trusted_is_compared_and_not_compared_with() -> None:
 
 
 def test_a_response_nobody_else_rated_says_nothing() -> None:
-    assert biases(rated([(0, 0, 4), (2, 1, 3), (0, 2, -1)], people=3))[0] == [None, None, None]
+    assert biases(rated([(0, 0, 4), (0, 2, -1), (2, 1, 3)], people=3))[0] == [None, None, None]

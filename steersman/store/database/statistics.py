@@ -3,12 +3,12 @@
 A row holds one answer with both its ratings, whose ten scores travel as one integer. N answers, A attributes.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, case, func, literal, select, text
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, case, func, literal, select, text
 
 from steersman.records import ATTRIBUTES
 from steersman.store.database.answer_tables import ANSWERS, AUDIT, RATINGS, WITHDRAWALS
@@ -89,15 +89,25 @@ def newest_event(connection: Connection) -> int:
     return connection.execute(select(func.max(AUDIT.c.event_id))).scalar() or 0
 
 
-def read_answers(
-    connection: Connection, project_id: str, *, after: int, numbers: dict[str, int]
-) -> Iterator[AnswerRows]:
-    """Yield the answers of a project whose ids are above `after`, part by part.
+def read_answers(connection: Connection, project_id: str, *, after: int, numbers: dict[str, int]) -> AnswerRows:
+    """Return the answers of a project whose ids are above `after`.
 
     `numbers` gives the numbers of users and is added to where a new one is met.
     """
+    most = connection.execute(select(func.count()).where(ANSWERS.c.answer_id > after)).scalar_one()
+    # what is not written to takes no memory
+    rows = _empty_rows(most)
+    start = 0
+    query = _answers(project_id, after=after)
+    for part in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query).partitions():
+        _fill(rows, slice(start, start + len(part)), part, numbers=numbers)
+        start += len(part)
+    return AnswerRows(**{each.name: getattr(rows, each.name)[:start] for each in fields(rows)})
+
+
+def _answers(project_id: str, *, after: int) -> Select[tuple[object, ...]]:
     left, right = RATINGS.alias("left_rating"), RATINGS.alias("right_rating")
-    query = (
+    return (
         select(
             ANSWERS.c.answer_id,
             ANSWERS.c.task_key,
@@ -118,31 +128,38 @@ def read_answers(
         .where(ANSWERS.c.answer_id > after, ASSIGNMENTS.c.project_id == project_id)
         .order_by(ANSWERS.c.answer_id)
     )
-    for part in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query).partitions():
-        answer, task, user, rating, code, bits, time, seconds = zip(*part, strict=True)
-        facts = np.array(bits, dtype=np.int8)
-        yield AnswerRows(
-            answer=np.array(answer, dtype=np.int32),
-            task=np.array(task, dtype=np.int32),
-            annotator=np.array([numbers.setdefault(each, len(numbers)) for each in user], dtype=np.int32),
-            rating=np.array(rating, dtype=np.int32),
-            left_slot=facts & 1,
-            scores=_decoded(np.array(code, dtype=np.int64)),
-            time=_microseconds(time),
-            seconds=np.array(seconds, dtype=np.float64),
-            is_active=(facts & 2) > 0,
-            is_flagged=(facts & 4) > 0,
-            is_surplus=(facts & 8) > 0,
-        )
 
 
-def no_answers() -> AnswerRows:
-    """Return no answers at all."""
-    none = np.empty(0, dtype=np.int32)
-    scores = np.empty((0, 2, len(ATTRIBUTES)), dtype=np.int8)
-    bits, is_so = none.astype(np.int8), none.astype(np.bool_)
-    times, seconds = none.astype(np.int64), none.astype(np.float64)
-    return AnswerRows(none, none, none, none, bits, scores, times, seconds, is_so, is_so, is_so)
+def _fill(rows: AnswerRows, here: slice, part: Sequence[Row[tuple[object, ...]]], *, numbers: dict[str, int]) -> None:
+    answer, task, user, rating, code, bits, time, seconds = zip(*part, strict=True)
+    facts = np.array(bits, dtype=np.int8)
+    rows.answer[here] = answer
+    rows.task[here] = task
+    rows.annotator[here] = [numbers.setdefault(each, len(numbers)) for each in user]
+    rows.rating[here] = rating
+    rows.left_slot[here] = facts & 1
+    rows.scores[here] = _decoded(np.array(code, dtype=np.int64))
+    rows.time[here] = _microseconds(time)
+    rows.seconds[here] = seconds
+    rows.is_active[here] = (facts & 2) > 0
+    rows.is_flagged[here] = (facts & 4) > 0
+    rows.is_surplus[here] = (facts & 8) > 0
+
+
+def _empty_rows(number: int) -> AnswerRows:
+    return AnswerRows(
+        answer=np.empty(number, dtype=np.int32),
+        task=np.empty(number, dtype=np.int32),
+        annotator=np.empty(number, dtype=np.int32),
+        rating=np.empty(number, dtype=np.int32),
+        left_slot=np.empty(number, dtype=np.int8),
+        scores=np.empty((number, 2, len(ATTRIBUTES)), dtype=np.int8),
+        time=np.empty(number, dtype=np.int64),
+        seconds=np.empty(number, dtype=np.float64),
+        is_active=np.empty(number, dtype=np.bool_),
+        is_flagged=np.empty(number, dtype=np.bool_),
+        is_surplus=np.empty(number, dtype=np.bool_),
+    )
 
 
 def read_withdrawn(connection: Connection) -> dict[str, npt.NDArray[np.int32]]:

@@ -8,13 +8,13 @@ import numpy as np
 from steersman.annotation.escalation import ratings_needed
 from steersman.config.cleaning import CleanSettings
 from steersman.dataset.agreement import STAGES, Bootstrap, StageFigures, chance_of_ratings, stage_figures
-from steersman.dataset.answered import RatingRows, TaskOrder, rated_rows, task_order
+from steersman.dataset.answered import Answered, AnsweredTable, TaskOrder, answered_table, task_order
 from steersman.dataset.cleaning import Stages, cleaning_stages
-from steersman.dataset.reading import RatedTable
 from steersman.dataset.trust import Trust, judge_annotators
 from steersman.records import ATTRIBUTES
 from steersman.stats.coefficients import krippendorff_alpha
 from steersman.web.live.loading import KINDS, Loaded
+from steersman.web.live.memory import give_memory_back
 from steersman.web.live.snapshot import StageAgreement
 
 Agreement = Mapping[str, Mapping[str, StageAgreement]]
@@ -30,20 +30,17 @@ class Cleaned:
     """The ratings of an export as cleaning reads them, and what it makes of them."""
 
     order: TaskOrder
-    rated: RatedTable
+    rated: AnsweredTable
     trust: Trust
     stages: Stages
 
 
 def clean_loaded(loaded: Loaded, *, first_slots: FirstSlots) -> Cleaned:
     """Return what cleaning makes of what an export would hold now."""
-    rows = _rows(loaded)
-    order = task_order(rows)
-    unknown = np.flatnonzero(order.first_slot < 0)
-    found = first_slots(order.tasks[unknown].tolist())
-    order.first_slot[unknown] = [found[key] for key in order.tasks[unknown].tolist()]
-    rated = rated_rows(rows, order=order)
+    order, rated = _read(loaded, first_slots=first_slots)
+    give_memory_back()
     trust = judge_annotators(rated, rules=RULES.trust)
+    give_memory_back()
     stages = cleaning_stages(
         rated.grid,
         rules=RULES,
@@ -51,6 +48,15 @@ def clean_loaded(loaded: Loaded, *, first_slots: FirstSlots) -> Cleaned:
         reliability=trust.reliability,
     )
     return Cleaned(order, rated, trust, stages)
+
+
+def _read(loaded: Loaded, *, first_slots: FirstSlots) -> tuple[TaskOrder, AnsweredTable]:
+    answered = _answered(loaded)
+    order = task_order(answered)
+    unknown = np.flatnonzero(order.first_slot < 0)
+    found = first_slots(order.tasks[unknown].tolist())
+    order.first_slot[unknown] = [found[key] for key in order.tasks[unknown].tolist()]
+    return order, answered_table(answered, order=order)
 
 
 def agreement_of(cleaned: Cleaned) -> Agreement:
@@ -82,22 +88,20 @@ def _told(figures: StageFigures) -> StageAgreement:
     )
 
 
-def _rows(loaded: Loaded) -> RatingRows:
-    """Return the rows of an export, left response first."""
+def _answered(loaded: Loaded) -> Answered:
+    """Return the answers of an export, in its order."""
     answers = loaded.answers
     is_out = (loaded.kind <= KINDS.index("gold")) & ~loaded.is_undone & ~loaded.is_rejected
     chosen = np.flatnonzero(is_out)
     chosen = chosen[np.argsort(answers.rating[chosen], kind="stable")]
-    left = answers.left_slot[chosen]
-    return RatingRows(
-        task=np.repeat(answers.task[chosen], 2),
-        slot=np.stack([left, 1 - left], axis=1).ravel(),
-        position=np.tile(np.array([0, 1], dtype=np.int8), chosen.size),
-        annotator=np.repeat(answers.annotator[chosen], 2),
-        scores=answers.scores[chosen].reshape(-1, len(ATTRIBUTES)),
-        seconds=np.repeat(answers.seconds[chosen], 2),
-        time=np.repeat(answers.time[chosen], 2),
-        is_gold=np.repeat(loaded.kind[chosen] == KINDS.index("gold"), 2),
-        is_surplus=np.repeat(answers.is_surplus[chosen], 2),
+    return Answered(
+        task=answers.task[chosen],
+        annotator=answers.annotator[chosen],
+        left_slot=answers.left_slot[chosen],
+        scores=answers.scores[chosen],
+        seconds=answers.seconds[chosen],
+        time=answers.time[chosen],
+        is_gold=loaded.kind[chosen] == KINDS.index("gold"),
+        is_surplus=answers.is_surplus[chosen],
         names=loaded.names,
     )

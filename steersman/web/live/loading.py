@@ -14,14 +14,12 @@ from steersman.store.database.statistics import (
     AnswerRows,
     Mark,
     newest_event,
-    no_answers,
     read_answers,
     read_mark,
     read_withdrawn,
 )
 from steersman.store.database.task_statistics import (
     TaskCount,
-    count_skips,
     count_tasks_alike,
     known_kinds,
 )
@@ -46,7 +44,6 @@ class Loaded:
     settings: ProjectSettings
     members: Sequence[Member]
     counts: Sequence[TaskCount]
-    skips: Mapping[str, int]
     names: Sequence[str]
     answers: AnswerRows
     kind: npt.NDArray[np.int8]
@@ -71,10 +68,10 @@ def load(engine: Database, project_id: str, *, before: Loaded | None, now: datet
     with reading(engine) as connection:
         settings = project_settings(connection, project_id)
         event, found = newest_event(connection), read_mark(connection, before=mark)
-        new = list(read_answers(connection, project_id, after=after, numbers=numbers))
+        new = read_answers(connection, project_id, after=after, numbers=numbers)
         withdrawn = read_withdrawn(connection)
         kinds = known_kinds(connection, project_id)
-        answers = _with_new(None if before is None else before.answers, new, after=after)
+        answers = new if before is None else _with_new(before.answers, new, after=after)
         return Loaded(
             as_of=now,
             event=event,
@@ -82,7 +79,6 @@ def load(engine: Database, project_id: str, *, before: Loaded | None, now: datet
             settings=settings,
             members=read_members(connection, project_id),
             counts=count_tasks_alike(connection, project_id, first=settings.overlap.first),
-            skips=count_skips(connection, project_id),
             names=tuple(numbers),
             answers=answers,
             kind=_kinds(answers, kinds),
@@ -103,24 +99,16 @@ def _first_mark(engine: Database) -> Mark:
         return read_mark(connection, before=None)
 
 
-def _with_new(known: AnswerRows | None, new: Sequence[AnswerRows], *, after: int) -> AnswerRows:
+def _with_new(known: AnswerRows, new: AnswerRows, *, after: int) -> AnswerRows:
     """Return the known answers and the new ones, of which some above `after` may be known already."""
-    parts = list(new)
-    if known is not None:
-        seen = known.answer[np.searchsorted(known.answer, after, side="right") :]
-        parts = [known, *(_chosen(part, ~np.isin(part.answer, seen)) for part in new)]
-    parts = [part for part in parts if part.answer.size]
-    return _joined(parts) if parts else no_answers()
-
-
-def _chosen(rows: AnswerRows, where: BoolArray) -> AnswerRows:
-    return AnswerRows(**{each.name: getattr(rows, each.name)[where] for each in fields(rows)})
-
-
-def _joined(parts: Sequence[AnswerRows]) -> AnswerRows:
-    if len(parts) == 1:
-        return parts[0]
-    joined = {each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(AnswerRows)}
+    seen = known.answer[np.searchsorted(known.answer, after, side="right") :]
+    is_new = ~np.isin(new.answer, seen)
+    if not is_new.any():
+        return known
+    joined = {
+        each.name: np.concatenate([getattr(known, each.name), getattr(new, each.name)[is_new]])
+        for each in fields(AnswerRows)
+    }
     ids = joined["answer"]
     if (ids[1:] < ids[:-1]).any():
         order = np.argsort(ids, kind="stable")

@@ -1,7 +1,7 @@
 """A report of each member of a project."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -30,8 +30,13 @@ class _Beside:
     bias: Mapping[str, Estimate] | None = None
 
 
-def reports_of(loaded: Loaded, cleaned: Cleaned, *, known: Known) -> tuple[AnnotatorReport, ...]:
-    """Return a report of each member, by name; `known` is the right helpfulness by gold task and slot."""
+def reports_of(
+    loaded: Loaded, cleaned: Cleaned, *, known: Known, skips: Mapping[str, int]
+) -> tuple[AnnotatorReport, ...]:
+    """Return a report of each member, by name.
+
+    `known` is the right helpfulness by gold task and slot, `skips` says who gave how many tasks back.
+    """
     beside = _beside(cleaned)
     number_of = {name: number for number, name in enumerate(loaded.names)}
     order = np.argsort(loaded.answers.annotator, kind="stable")
@@ -41,7 +46,8 @@ def reports_of(loaded: Loaded, cleaned: Cleaned, *, known: Known) -> tuple[Annot
         number = number_of.get(member.user_id)
         mine = order[:0] if number is None else order[starts[number] : starts[number + 1]]
         found = beside.get(member.user_id, _Beside())
-        reports.append(_report(loaded, member, mine, beside=found, known=known))
+        report = _report(loaded, member, mine, beside=found, known=known)
+        reports.append(replace(report, skips=skips.get(member.user_id, 0)))
     return tuple(reports)
 
 
@@ -63,7 +69,7 @@ def _report(
         undone=int((is_rating & loaded.is_undone[mine]).sum()),
         rejected=int((is_rating & loaded.is_rejected[mine]).sum()),
         flags=int((is_rating & ~is_out & answers.is_flagged[mine]).sum()),
-        skips=loaded.skips.get(member.user_id, 0),
+        skips=0,
         median_seconds=float(np.median(answers.seconds[timed])) if timed.size else None,
         last_answer_at=_START + timedelta(microseconds=int(answers.time[mine].max())) if mine.size else None,
         agreement=beside.agreement,
@@ -96,8 +102,7 @@ def _beside(cleaned: Cleaned) -> dict[str, _Beside]:
     grid = rated.grid
     if grid.response.size == 0:
         return {}
-    task = grid.task[grid.response]
-    found = biases(Rated(grid.scores, grid.given, grid.response, task, grid.annotator, trust.is_trusted))
+    found = biases(Rated(grid.scores, grid.given, grid.response, grid.annotator, grid.task, trust.is_trusted))
     by_person = [
         {name: estimate for name, estimate in zip(ATTRIBUTES, each, strict=True) if estimate is not None}
         for each in zip(*found, strict=True)

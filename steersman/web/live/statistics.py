@@ -1,13 +1,15 @@
 """Live statistics of projects: counted in a thread of their own, read by pages without waiting.
 
-A look at a project starts counting when something has changed since the last count, at most every few seconds and for
-at most a tenth of the time: what takes long is done seldom. Nobody looks, nothing is counted.
+A look at a project starts counting when something has changed since the last count. Progress is counted at most every
+second, cleaning after it, and each for at most a tenth of the time: what takes long is done seldom. Where nobody looks,
+nothing is counted.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,6 +17,7 @@ from steersman.errors import SteersmanError
 from steersman.store.database.connection import Database, reading
 from steersman.store.database.projects import read_project
 from steersman.store.database.task_statistics import (
+    count_skips,
     first_slots,
     gold_helpfulness,
     name_tasks,
@@ -23,28 +26,52 @@ from steersman.store.database.task_statistics import (
 )
 from steersman.web.live.cleaning import agreement_of, clean_loaded
 from steersman.web.live.loading import Loaded, has_changed, load
+from steersman.web.live.memory import give_memory_back
 from steersman.web.live.people import reports_of
 from steersman.web.live.progress import answers_of, deliveries_of, forecast_of, progress_of, throughput_of
 from steersman.web.live.queue import queue_of
 from steersman.web.live.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
-_SHORTEST_PAUSE_SECONDS = 3.0
+_SHORTEST_PAUSE_SECONDS = 1.0
 _PAUSE_FACTOR = 9.0
 # small projects are counted while the page waits, so that it shows what was just done
 _PATIENCE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
+class _Pace:
+    """How long something took, and when it may be done again."""
+
+    seconds: float = 0.0
+    next_at: float = 0.0
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Measure what is done in the block."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            end = time.monotonic()
+            self.seconds = end - start
+            self.next_at = end + max(_SHORTEST_PAUSE_SECONDS, _PAUSE_FACTOR * self.seconds)
+
+
+@dataclass(slots=True, eq=False)
 class _Watched:
-    """A project that somebody has looked at; `is_ready` is set while nobody counts."""
+    """A project that somebody has looked at; `is_ready` is set while nobody counts.
+
+    `cleaned_event` is the newest event that the figures of cleaning know of.
+    """
 
     project_id: str
     loaded: Loaded | None = None
     snapshot: Snapshot | None = None
+    cleaned_event: int | None = None
     error: Exception | None = None
-    seconds: float = 0.0
-    next_at: float = 0.0
+    counting: _Pace = field(default_factory=_Pace)
+    cleaning: _Pace = field(default_factory=_Pace)
     is_ready: threading.Event = field(default_factory=threading.Event)
 
 
@@ -74,7 +101,7 @@ class LiveStatistics:
             with self._guard:
                 watched = self._watched.setdefault(project_id, _Watched(project_id))
         self._want(watched)
-        if watched.snapshot is None or watched.seconds < patience_seconds:
+        if watched.snapshot is None or watched.counting.seconds + watched.cleaning.seconds < patience_seconds:
             watched.is_ready.wait(patience_seconds)
         if watched.snapshot is None and isinstance(watched.error, SteersmanError):
             raise watched.error
@@ -93,7 +120,7 @@ class LiveStatistics:
         with self._guard:
             if self._is_closed or watched in self._wanted:
                 return
-            if watched.snapshot is not None and time.monotonic() < watched.next_at:
+            if watched.snapshot is not None and time.monotonic() < watched.counting.next_at:
                 return
             watched.is_ready.clear()
             self._wanted.append(watched)
@@ -109,28 +136,38 @@ class LiveStatistics:
                 if self._is_closed:
                     return
                 watched = self._wanted[0]
-            start = time.monotonic()
-            self._count(watched)
-            watched.seconds = time.monotonic() - start
+            try:
+                self._count(watched)
+                watched.error = None
+            # the thread must live on: the next look tries again
+            except Exception as error:
+                logger.exception("the statistics of project %s could not be counted", watched.project_id)
+                watched.error = error
+            give_memory_back()
             with self._guard:
-                watched.next_at = time.monotonic() + max(_SHORTEST_PAUSE_SECONDS, _PAUSE_FACTOR * watched.seconds)
                 self._wanted.remove(watched)
                 watched.is_ready.set()
 
     def _count(self, watched: _Watched) -> None:
-        try:
-            if watched.loaded is not None and watched.snapshot is not None:
-                now = self._now()
-                if not has_changed(self._engine, watched.loaded) and _same_hour(now, watched.loaded.as_of):
-                    watched.snapshot = replace(watched.snapshot, as_of=now, cleaned_as_of=now)
-                    return
-            loaded = load(self._engine, watched.project_id, before=watched.loaded, now=self._now())
-            watched.snapshot, watched.loaded = snapshot_of(self._engine, loaded, project_id=watched.project_id), loaded
-            watched.error = None
-        # the thread must live on: the next look tries again
-        except Exception as error:
-            logger.exception("the statistics of project %s could not be counted", watched.project_id)
-            watched.error = error
+        with watched.counting.kept():
+            loaded = self._load(watched, now=self._now())
+            shown = watched.snapshot
+            if shown is not None:
+                # where nothing was done since the ratings were cleaned, cleaning would say the same now
+                is_clean = watched.cleaned_event == loaded.event
+                watched.snapshot = _recounted(shown, loaded, is_clean=is_clean)
+        if watched.cleaned_event != loaded.event and time.monotonic() >= watched.cleaning.next_at:
+            with watched.cleaning.kept():
+                watched.snapshot = snapshot_of(self._engine, loaded, project_id=watched.project_id)
+                watched.cleaned_event = loaded.event
+
+    def _load(self, watched: _Watched, *, now: datetime) -> Loaded:
+        before = watched.loaded
+        if before is not None and not has_changed(self._engine, before):
+            watched.loaded = replace(before, as_of=now)
+        else:
+            watched.loaded = load(self._engine, watched.project_id, before=before, now=now)
+        return watched.loaded
 
 
 def snapshot_of(engine: Database, loaded: Loaded, *, project_id: str) -> Snapshot:
@@ -141,6 +178,7 @@ def snapshot_of(engine: Database, loaded: Loaded, *, project_id: str) -> Snapsho
             return first_slots(connection, keys)
 
     cleaned = clean_loaded(loaded, first_slots=slots)
+    agreement = agreement_of(cleaned)
     with reading(engine) as connection:
         return Snapshot(
             project_id=project_id,
@@ -151,7 +189,7 @@ def snapshot_of(engine: Database, loaded: Loaded, *, project_id: str) -> Snapsho
             answers=answers_of(loaded),
             throughput=throughput_of(loaded),
             forecast=forecast_of(loaded),
-            agreement=agreement_of(cleaned),
+            agreement=agreement,
             queue=queue_of(
                 loaded,
                 cleaned,
@@ -159,9 +197,24 @@ def snapshot_of(engine: Database, loaded: Loaded, *, project_id: str) -> Snapsho
                 settled=settled_tasks(connection, project_id),
                 name_tasks=lambda keys: name_tasks(connection, keys),
             ),
-            annotators=reports_of(loaded, cleaned, known=gold_helpfulness(connection, project_id)),
+            annotators=reports_of(
+                loaded,
+                cleaned,
+                known=gold_helpfulness(connection, project_id),
+                skips=count_skips(connection, project_id),
+            ),
         )
 
 
-def _same_hour(one: datetime, other: datetime) -> bool:
-    return one.replace(minute=0, second=0, microsecond=0) == other.replace(minute=0, second=0, microsecond=0)
+def _recounted(snapshot: Snapshot, loaded: Loaded, *, is_clean: bool) -> Snapshot:
+    """Return a snapshot with what takes little time counted anew."""
+    return replace(
+        snapshot,
+        as_of=loaded.as_of,
+        cleaned_as_of=loaded.as_of if is_clean else snapshot.cleaned_as_of,
+        progress=progress_of(loaded.counts),
+        deliveries=deliveries_of(loaded.counts),
+        answers=answers_of(loaded),
+        throughput=throughput_of(loaded),
+        forecast=forecast_of(loaded),
+    )
