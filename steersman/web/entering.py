@@ -11,7 +11,7 @@ from steersman.errors import DataError
 from steersman.store.database.audit import Act
 from steersman.store.database.connection import Transaction, reading, writing
 from steersman.store.database.faults import TakenError, UnknownError
-from steersman.store.database.invitations import Invitation, count_use, find_invitation, lock_invitation
+from steersman.store.database.invitations import Invitation, count_use, find_invitation
 from steersman.store.database.people import (
     User,
     add_member,
@@ -117,7 +117,7 @@ def join(site: Site, code: str, *, name: str, password: str) -> Entry:
     hashed = hash_password(password)
     now = site.now()
     with writing(site.engine) as connection:
-        invitation = _valid(lock_invitation(connection, code, now=now))
+        invitation = _valid(find_invitation(connection, code, now=now))
         if invited is None:
             add_user(connection, name, role=invitation.role, by=Act(name, now))
         user = read_user(connection, name if invited is None else invited)

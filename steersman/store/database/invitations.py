@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.doors import new_id, new_secret, secret_sha256
@@ -84,13 +84,11 @@ def add_invitation(
 
 def find_invitation(connection: Connection, secret: str, *, now: datetime) -> Invitation | None:
     """Return the invitation of a link; None when it is unknown, used up, revoked or too old."""
-    row = connection.execute(_open_to(secret, now=now)).one_or_none()
-    return None if row is None else _invitation(row)
-
-
-def lock_invitation(connection: Connection, secret: str, *, now: datetime) -> Invitation | None:
-    """Return what `find_invitation` does, locked until the transaction ends: it cannot be used up meanwhile."""
-    row = connection.execute(_open_to(secret, now=now).with_for_update(key_share=True)).one_or_none()
+    row = connection.execute(
+        select(INVITATIONS).where(
+            INVITATIONS.c.sha256 == secret_sha256(secret), INVITATIONS.c.expires_at > timestamp(now), *_IS_OPEN
+        )
+    ).one_or_none()
     return None if row is None else _invitation(row)
 
 
@@ -133,12 +131,6 @@ def revoke_invitation(connection: Connection, invitation_id: str, *, by: Act) ->
     if connection.execute(revoked).rowcount == 0:
         return
     record(connection, "invitation.revoked", by=by, subject=invitation_id)
-
-
-def _open_to(secret: str, *, now: datetime) -> Select[tuple[object, ...]]:
-    return select(INVITATIONS).where(
-        INVITATIONS.c.sha256 == secret_sha256(secret), INVITATIONS.c.expires_at > timestamp(now), *_IS_OPEN
-    )
 
 
 def _invitation(row: Row[tuple[object, ...]]) -> Invitation:
