@@ -1,11 +1,11 @@
 """Write down who did what: one row in the transaction of each change, never altered."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from steersman.store.database.answer_tables import AUDIT
 
@@ -64,4 +64,24 @@ def read_events(connection: Connection, *, after: int = 0, limit: int | None = N
     """Yield the events whose number is above `after`, oldest first."""
     query = select(AUDIT).where(AUDIT.c.event_id > after).order_by(AUDIT.c.event_id).limit(limit)
     for row in connection.execution_options(yield_per=1000).execute(query):
-        yield Event(row.event_id, row.at, row.actor, row.action, row.project_id, row.subject, json.loads(row.detail))
+        yield _event(row)
+
+
+def newest_events(
+    connection: Connection,
+    *,
+    limit: int,
+    before: int | None = None,
+    actor: str | None = None,
+    subjects: Sequence[str] = (),
+) -> list[Event]:
+    """Return the newest events, newest first: those below a number, of one actor, or on any of some subjects."""
+    query = select(AUDIT).order_by(AUDIT.c.event_id.desc()).limit(limit)
+    query = query if before is None else query.where(AUDIT.c.event_id < before)
+    query = query if actor is None else query.where(AUDIT.c.actor == actor)
+    query = query.where(AUDIT.c.subject.in_(subjects)) if subjects else query
+    return [_event(row) for row in connection.execute(query)]
+
+
+def _event(row: Row[tuple[object, ...]]) -> Event:
+    return Event(row.event_id, row.at, row.actor, row.action, row.project_id, row.subject, json.loads(row.detail))

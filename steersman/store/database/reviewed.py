@@ -103,6 +103,17 @@ def read_reviewed_task(connection: Connection, project_id: str, task_id: str) ->
     )
 
 
+def leases_of_task(connection: Connection, project_id: str, task_id: str) -> list[str]:
+    """Return the leases of a task, by which the audit log names what was done under them; empty for an unknown task."""
+    query = (
+        select(ASSIGNMENTS.c.lease)
+        .join(TASKS, TASKS.c.task_key == ASSIGNMENTS.c.task_key)
+        .where(TASKS.c.project_id == project_id, TASKS.c.task_id == task_id)
+        .order_by(ASSIGNMENTS.c.assignment_id)
+    )
+    return list(connection.execute(query).scalars())
+
+
 def read_adjudications(connection: Connection, project_id: str) -> Iterator[dict[str, object]]:
     """Yield all final scores of a project, two rows per decision, oldest first; the last of a response holds."""
     query = (

@@ -3,7 +3,9 @@
 from fastapi import APIRouter
 
 from steersman.web.manage.annotators import annotators_router
+from steersman.web.manage.audit import audit_router
 from steersman.web.manage.dashboard import dashboard_router
+from steersman.web.manage.export import export_router
 from steersman.web.manage.guidelines import guidelines_router
 from steersman.web.manage.importing import importing_router
 from steersman.web.manage.invitations import invitations_router
@@ -23,6 +25,8 @@ _ROUTERS = (
     settings_router,
     guidelines_router,
     importing_router,
+    export_router,
+    audit_router,
 )
 
 

@@ -11,7 +11,7 @@ from steersman.store.database.connection import reading, writing
 from steersman.store.database.projects import Project, change_guideline, read_guideline
 from steersman.store.database.versions import guideline_versions_of
 from steersman.web.guard import Caller
-from steersman.web.manage.shell import Form, PostedLong, check_form, go_to, manage_page, needed_project
+from steersman.web.manage.shell import Form, PostedLong, RowNumber, check_form, go_to, manage_page, needed_project
 from steersman.web.permissions import Permission
 from steersman.web.site import Site
 
@@ -27,7 +27,7 @@ def guidelines_router(site: Site) -> APIRouter:
     def guideline(
         caller: Annotated[Caller, site.page_guard(Permission.MANAGE)],
         project: str = "",
-        version: int | None = None,
+        version: RowNumber = None,
         done: str = "",
     ) -> HTMLResponse:
         shown = needed_project(site, project)

@@ -18,13 +18,12 @@ from steersman.store.database.reviewing import accept_answer, adjudicate, end_ta
 from steersman.web.faults import http_status
 from steersman.web.guard import Caller
 from steersman.web.manage.comparing import medians, preference_words, score_table
-from steersman.web.manage.shell import Form, Posted, check_form, go_to, manage_page, needed_project
+from steersman.web.manage.shell import LARGEST_NUMBER, Form, Posted, check_form, go_to, manage_page, needed_project
 from steersman.web.permissions import Permission
 from steersman.web.site import Site
 
 _SHOWN = 50
 _SLOTS = (0, 1)
-_LARGEST_ID = 2**53
 
 
 def review_router(site: Site) -> APIRouter:
@@ -94,7 +93,7 @@ def _decide(connection: Transaction, project_id: str, task_id: str, *, form: For
     note = form.note()
     if action in _OF_ANSWERS:
         decide_answer, done = _OF_ANSWERS[action]
-        decide_answer(connection, project_id, form.number("answer", lowest=1, highest=_LARGEST_ID), note=note, by=by)
+        decide_answer(connection, project_id, form.number("answer", lowest=1, highest=LARGEST_NUMBER), note=note, by=by)
         return done
     if action in _OF_TASKS:
         decide_task, done = _OF_TASKS[action]

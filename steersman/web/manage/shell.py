@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from steersman.errors import DataError
@@ -16,6 +16,9 @@ from steersman.web.requests import read_form
 from steersman.web.site import Site
 
 MAX_NOTE_LENGTH = 2000
+# what a database holds as a number of a row
+LARGEST_NUMBER = 2**31 - 1
+RowNumber = Annotated[int | None, Query(ge=0, le=LARGEST_NUMBER)]
 # a guideline in a form: each character takes up to twelve bytes
 _MAX_LONG_BYTES = 1_500_000
 # what `?done=` in an address may say; nobody can make the site say something else by a link
