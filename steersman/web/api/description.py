@@ -15,6 +15,7 @@ from steersman.web.permissions import SCOPES, Permission
 Description = dict[str, Any]
 
 _BEARER = "token"
+_JSON = "application/json"
 _WORDS = (
     'Every request carries `Authorization: Bearer TOKEN`. Errors are `{"error": message}`. '
     "A request that got no answer, or status 503, can be sent again: nothing is done twice."
@@ -36,6 +37,7 @@ def description(router: APIRouter) -> Description:
     schemas = components.setdefault("schemas", {})
     for operation in _operations(found):
         _move_schema(operation, schemas=schemas)
+        _say_that_refusals_are_json(operation)
     return found
 
 
@@ -69,3 +71,11 @@ def _move_schema(operation: Description, *, schemas: Description) -> None:
         schemas.update(schema.pop("$defs", {}))
         schemas[schema["title"]] = schema
         content["schema"] = {"$ref": f"#/components/schemas/{schema['title']}"}
+
+
+def _say_that_refusals_are_json(operation: Description) -> None:
+    """Mend what FastAPI says of a stream: that it also refuses in lines."""
+    for status, response in operation["responses"].items():
+        content = response.get("content", {})
+        if not status.startswith("2") and _JSON not in content:
+            (response["content"],) = ({_JSON: each} for each in content.values())
