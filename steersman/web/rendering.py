@@ -75,6 +75,8 @@ def templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("steersman.web"),
         autoescape=True,
+        # templates do not change while a site runs; looking at their files costs more than filling them in
+        auto_reload=False,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -29,31 +29,13 @@ from steersman.store.database.leases import (
 from steersman.store.database.people import Member, as_member, memberships, read_member
 from steersman.store.database.projects import guideline_versions, mark_guideline_seen, newest_settings
 from steersman.store.database.sessions import find_session
+from steersman.store.database.standing import read_lease_standing, read_standing
 from steersman.store.database.tokens import find_token
 from steersman.store.database.undoing import UndoRules, undo_last
 from steersman.web.answers import comparison_faults
+from steersman.web.desk import Desk, Submitted
 from steersman.web.drafts import draft_of_answer
-from steersman.web.stages import IDLE_STAGES, StageProgress, judge, moved_on, stage_progress
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What an annotator's page starts from; `guideline` is the newest version and the one they have read, if any."""
-
-    member: Member
-    settings: ProjectSettings
-    guideline: tuple[int, int | None]
-    task: LeasedTask | None
-    progress: StageProgress | None
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """What was done with an answer, whether right scores are to be shown for it, and for how long it can be undone."""
-
-    receipt: Receipt
-    has_feedback: bool
-    undo_minutes: float
+from steersman.web.stages import IDLE_STAGES, judge, moved_on, stage_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +59,7 @@ class Service:
     def project_of(self, user_id: str, *, project_id: str | None) -> Member:
         """Return a user's membership, in the project they joined first when none is named."""
         with reading(self.engine) as connection:
-            if project_id is not None:
-                return read_member(connection, project_id, user_id)
-            found = memberships(connection, user_id)
-        if not found:
-            raise UnknownError("you do not take part in any project; ask whoever invited you")
-        return found[0]
+            return read_member(connection, project_id or _first_project(connection, user_id), user_id)
 
     @retrying
     def claim(self, project_id: str, user_id: str) -> LeasedTask | None:
@@ -97,13 +74,18 @@ class Service:
             return self._claimed(connection, member, settings=settings)[1]
 
     @retrying
-    def open_desk(self, project_id: str, user_id: str) -> Desk:
-        """Return what the annotator's page starts from; no task is given while a guideline waits to be read."""
+    def open_desk(self, user_id: str, *, project_id: str | None) -> Desk:
+        """Return what the annotator's page starts from, in the project they joined first when none is named.
+
+        No task is given while a guideline waits to be read.
+        """
         self._take_back_expired()
         with writing(self.engine) as connection:
-            settings = project_settings(connection, project_id)
+            if project_id is None:
+                project_id = _first_project(connection, user_id)
             member = as_member(lock_member(connection, project_id, user_id))
-            newest, seen = guideline_versions(connection, project_id, user_id)
+            standing = read_standing(connection, project_id, user_id)
+            settings, newest, seen = _parsed(standing.settings), standing.newest_guideline, standing.seen_guideline
             task = None
             if newest == seen or member.stage in IDLE_STAGES:
                 member, task = self._claimed(connection, member, settings=settings)
@@ -131,23 +113,24 @@ class Service:
     def submitted(self, user_id: str, *, answer: Answer, faults: Sequence[str] = ()) -> Submitted:
         """Keep an answer as above; raises DataError with the `faults` found so far and those of its comparison."""
         with writing(self.engine) as connection:
-            task = leased_task(connection, answer.lease, user_id=user_id)
-            settings = project_settings(connection, task.project_id)
+            lease = read_lease_standing(connection, answer.lease, user_id=user_id)
+            standing = read_standing(connection, lease.project_id, user_id)
+            settings = _parsed(standing.settings)
             # an answer that is only repeated was fine when it came first
-            is_new = answer.revision >= task.revision
+            is_new = answer.revision >= lease.num_answers
             found = [*faults, *(comparison_faults(answer, form=settings.form) if is_new else ())]
             if found:
                 raise DataError(join_faults(found))
             overlap = settings.overlap
             needed = partial(ratings_needed, first=overlap.first, most=overlap.most, max_spread=overlap.max_spread)
-            newest, seen = guideline_versions(connection, task.project_id, user_id)
-            rules = AnswerRules(str(seen or newest), needed, overlap.flags_to_end)
+            version = str(standing.seen_guideline or standing.newest_guideline)
+            rules = AnswerRules(version, needed, overlap.flags_to_end)
             receipt = submit(connection, answer, user_id=user_id, now=self.now(), rules=rules)
-            if task.kind in ("qualification", "gold"):
-                member = read_member(connection, task.project_id, user_id)
-                judge(connection, member, settings=settings, kind=task.kind, now=self.now())
-            can_undo = task.kind in ("rating", "gold")
-            return Submitted(receipt, task.kind == "training", settings.lease.undo_minutes if can_undo else 0.0)
+            if lease.kind in ("qualification", "gold"):
+                member = read_member(connection, lease.project_id, user_id)
+                judge(connection, member, settings=settings, kind=lease.kind, now=self.now())
+            can_undo = lease.kind in ("rating", "gold")
+            return Submitted(receipt, lease.kind == "training", settings.lease.undo_minutes if can_undo else 0.0)
 
     def feedback(self, user_id: str, *, lease: str) -> list[KnownRating]:
         """Return the right scores of a training task that was answered; empty for every other task."""
@@ -176,7 +159,7 @@ class Service:
     def skip(self, user_id: str, *, lease: str, reason: str) -> None:
         """Give a task back, for someone else; raises DataError for one of training or test, which all must do."""
         with writing(self.engine) as connection:
-            if leased_task(connection, lease, user_id=user_id).kind in ("training", "qualification"):
+            if read_lease_standing(connection, lease, user_id=user_id).kind in ("training", "qualification"):
                 raise DataError("tasks of training and test cannot be given to someone else")
             skip(connection, lease, user_id=user_id, reason=reason, now=self.now())
 
@@ -227,13 +210,20 @@ class Service:
         return member, None
 
     def _rules_of(self, connection: Transaction, user_id: str, *, lease: str) -> ClaimRules:
-        task = leased_task(connection, lease, user_id=user_id)
-        return self._claim_rules(project_settings(connection, task.project_id))
+        project_id = read_lease_standing(connection, lease, user_id=user_id).project_id
+        return self._claim_rules(project_settings(connection, project_id))
 
     def _kinds(self, member: Member, *, settings: ProjectSettings) -> tuple[str, ...]:
         if member.stage != "working":
             return {"training": ("training",), "qualifying": ("qualification",)}.get(member.stage, ())
         return ("gold", "rating") if self.rng.random() < settings.gold.share else ("rating",)
+
+
+def _first_project(connection: Transaction, user_id: str) -> str:
+    found = memberships(connection, user_id)
+    if not found:
+        raise UnknownError("you do not take part in any project; ask whoever invited you")
+    return found[0].project_id
 
 
 def project_settings(connection: Transaction, project_id: str) -> ProjectSettings:

@@ -12,6 +12,11 @@ _COOKIE = "steersman_project"
 _YEAR_SECONDS = 365 * 86_400
 
 
+def chosen_project(request: Request) -> str | None:
+    """Return the project that the address or the cookie names; the caller need not take part in it."""
+    return request.query_params.get("project") or request.cookies.get(_COOKIE)
+
+
 def chosen_member(site: Site, request: Request, caller: Caller) -> Member:
     """Return the caller's membership; raises UnknownError when they take part in no project."""
     asked = request.query_params.get("project")

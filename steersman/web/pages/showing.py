@@ -19,6 +19,7 @@ from steersman.store.database.leases import LeasedTask
 from steersman.store.database.projects import guideline_versions, read_guideline
 from steersman.web.answer_forms import RatingForm
 from steersman.web.answers import SIDES
+from steersman.web.desk import Desk
 from steersman.web.drafts import Draft, milliseconds, read_draft
 from steersman.web.guard import Caller
 from steersman.web.guideline import (
@@ -31,7 +32,6 @@ from steersman.web.guideline import (
     UNSAFE_REASONS,
 )
 from steersman.web.progress import ProgressBoard
-from steersman.web.service import Desk
 from steersman.web.site import Site
 from steersman.web.stages import IDLE_STAGES
 

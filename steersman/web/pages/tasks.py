@@ -6,14 +6,15 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from steersman.errors import DataError, SteersmanError
+from steersman.store.database.faults import UnknownError
 from steersman.web.answer_forms import RatingForm, answer_from_form, flagged_answer, skip_reason
+from steersman.web.desk import Desk, Submitted
 from steersman.web.faults import http_status
 from steersman.web.guard import CSRF_FIELD, Caller
-from steersman.web.pages.choosing import chosen_member, keep_choice
+from steersman.web.pages.choosing import chosen_project, keep_choice
 from steersman.web.pages.showing import Screen
 from steersman.web.permissions import Permission
 from steersman.web.requests import read_form
-from steersman.web.service import Submitted
 from steersman.web.site import Site
 
 SAVED_COOKIE = "steersman_saved"
@@ -34,10 +35,7 @@ def tasks_router(site: Site, screen: Screen) -> APIRouter:
         request: Request, caller: Annotated[Caller, site.page_guard(Permission.RATE)], lease: str | None = None
     ) -> Response:
         """Show the task that the annotator holds or now gets, or the one under a lease of theirs."""
-        if lease is not None:
-            desk = site.service.desk_of(caller.user_id, lease=lease)
-        else:
-            desk = site.service.open_desk(chosen_member(site, request, caller).project_id, caller.user_id)
+        desk = _desk(site, request, caller, lease=lease)
         response = screen.desk(desk, caller, can_undo=SAVED_COOKIE in request.cookies)
         keep_choice(response, request, site=site)
         return response
@@ -66,6 +64,19 @@ def tasks_router(site: Site, screen: Screen) -> APIRouter:
         return response
 
     return router
+
+
+def _desk(site: Site, request: Request, caller: Caller, *, lease: str | None) -> Desk:
+    if lease is not None:
+        return site.service.desk_of(caller.user_id, lease=lease)
+    project_id = chosen_project(request)
+    try:
+        return site.service.open_desk(caller.user_id, project_id=project_id)
+    except UnknownError:
+        if project_id is None or "project" in request.query_params:
+            raise
+        # a project they have left, or somebody else's cookie on this machine
+        return site.service.open_desk(caller.user_id, project_id=None)
 
 
 def _done(site: Site, caller: Caller, form: RatingForm) -> Submitted | None:
