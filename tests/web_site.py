@@ -135,6 +135,12 @@ class WebSite:
         with writing(self.engine) as connection:
             add_user(connection, user_id, role=role, by=self.by)
 
+    def new_project(self, project_id: str) -> None:
+        """Add a project in which nobody takes part."""
+        settings = ProjectSettings.model_validate(SETTINGS).model_dump(mode="json")
+        with writing(self.engine) as connection:
+            add_project(connection, project_id, title=project_id, settings=settings, guideline=GUIDELINE, by=self.by)
+
     def session(self, user_id: str) -> str:
         """Return the text of a new session."""
         with writing(self.engine) as connection:
