@@ -80,6 +80,14 @@ class ProjectClient:
         found = cast("list[dict[str, str]]", self._site.repeat("GET", "/projects")["projects"])
         return [each["project"] for each in found]
 
+    def settings(self, project: str) -> dict[str, object]:
+        """Return the settings that hold in a project."""
+        return cast("dict[str, object]", self._site.repeat("GET", f"/projects/{project}")["settings"])
+
+    def change_settings(self, project: str, settings: Mapping[str, object]) -> None:
+        """Add a version of all settings; keys that are left out take their usual values."""
+        self._site.repeat("PUT", f"/projects/{project}/settings", body=settings)
+
     def import_tasks(self, project: str, tasks: Iterable[Task]) -> Imported:
         """Add tasks in batches, each whole or not at all; those that are there already are passed over.
 
