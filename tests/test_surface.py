@@ -14,6 +14,7 @@ import click
 import pytest
 
 from steersman.cli.main import cli
+from steersman.config.annotating import ProjectSettings
 from steersman.config.loading import Settings
 from steersman.config.planning import PlanSettings
 from steersman.config.run import RunSettings, TrainDpoSettings, TrainRewardSettings
@@ -26,6 +27,7 @@ CONFIGS: dict[str, type[Settings]] = {
     "steersman run": RunSettings,
     "steersman train reward": TrainRewardSettings,
     "steersman train dpo": TrainDpoSettings,
+    "steersman annotate init": ProjectSettings,
     "steersman annotate plan": PlanSettings,
 }
 

@@ -20,6 +20,8 @@ from steersman.errors import RunError, SteersmanError
 from steersman.records import ATTRIBUTES, Message, prompt_to_text
 
 NAME = "simulated-{number}"
+# what a client takes for one response
+Scores = Mapping[str, int | bool | Sequence[str]]
 _MOST_ERRORS_IN_A_ROW = 20
 _TOKEN_LABEL = "simulated annotator"
 
@@ -46,9 +48,7 @@ class Desk(Protocol):
     def claim(self) -> Claimed | None:
         """Return the next task, None when there is none."""
 
-    def submit(
-        self, lease: str, *, responses: Sequence[Mapping[str, int]], simulated: bool | None, **more: object
-    ) -> object:
+    def submit(self, lease: str, *, responses: Sequence[Scores], simulated: bool | None, **more: object) -> object:
         """Answer a task."""
 
     def close(self) -> None:
@@ -211,10 +211,14 @@ def _timed(tally: _Tally, times: list[float]) -> Iterator[None]:
 
 
 def _say(desk: Desk, task: Claimed, opinion: Opinion, *, compares: bool) -> None:
-    left, right = (dict(zip(ATTRIBUTES, scores, strict=True)) for scores in opinion.scores)
+    left, right = (_named(scores) for scores in opinion.scores)
     why = f"Simulated: helpfulness is {left['helpfulness']} on the left and {right['helpfulness']} on the right."
     more = {"comparison": {"strength": opinion.strength, "justification": why}} if compares else {}
     desk.submit(task.lease, responses=[left, right], simulated=True, **more)
+
+
+def _named(scores: Sequence[int]) -> Scores:
+    return dict(zip(ATTRIBUTES, scores, strict=True))
 
 
 def _report(tally: _Tally, *, seconds: float, load: Load, project: str) -> dict[str, object]:
