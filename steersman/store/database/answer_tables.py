@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 from steersman.store.database.columns import METADATA, one_of, score_checks, score_columns
@@ -44,6 +45,9 @@ ANSWERS = Table(
 )
 Index("answers_of_task", ANSWERS.c.task_key)
 Index("answers_by_time", ANSWERS.c.created_at)
+# written out, and not as a parameter: SQLite uses an index of some rows only where it sees the condition
+IS_FLAGGED = ANSWERS.c.flags != literal_column("'[]'")
+Index("answers_flagged", ANSWERS.c.answer_id, sqlite_where=IS_FLAGGED, postgresql_where=IS_FLAGGED)
 
 RATINGS = Table(
     "ratings",

@@ -37,7 +37,7 @@ def read_rating_lists(connection: Connection, project_id: str) -> Iterator[dict[
             ANSWERS.c.flags == "[]",
             ~is_withdrawn(),
         )
-        .order_by(TASKS.c.task_key, RESPONSES.c.slot, RATINGS.c.rating_id)
+        .order_by(TASKS.c.ordinal, RESPONSES.c.slot, RATINGS.c.rating_id)
     )
     rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
     for _, group in groupby(rows, key=lambda row: (row.task_key, row.slot)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, Select, and_, exists, select
 
-from steersman.store.database.answer_tables import ANSWERS, REVIEWS
+from steersman.store.database.answer_tables import ANSWERS, IS_FLAGGED, REVIEWS
 from steersman.store.database.people_tables import MEMBERS
 from steersman.store.database.reviewing import REVIEWED_KINDS
 from steersman.store.database.task_tables import ASSIGNMENTS, TASKS
@@ -26,7 +26,7 @@ class WaitingAnswer:
 
 def flagged_answers(connection: Connection, project_id: str, *, limit: int) -> list[WaitingAnswer]:
     """Return flagged answers that nobody has settled, newest first."""
-    query = _waiting(project_id).where(ANSWERS.c.flags != "[]").limit(limit)
+    query = _waiting(project_id).where(IS_FLAGGED).limit(limit)
     return [_waiting_answer(row, reason=None) for row in connection.execute(query)]
 
 

@@ -94,6 +94,8 @@ def _create_answers() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("answers_by_time", "answers", ["created_at"])
+    is_flagged = sa.text("flags != '[]'")
+    op.create_index("answers_flagged", "answers", ["answer_id"], sqlite_where=is_flagged, postgresql_where=is_flagged)
     op.create_index("answers_of_task", "answers", ["task_key"])
 
 
