@@ -184,8 +184,8 @@ def test_killed_processes_lose_no_acknowledged_answer_and_over_assign_nothing(
     assert {(lease, revision) for _, lease, revision in acknowledged} <= kept.keys()
     assert {kept[lease, revision] for what, lease, revision in acknowledged if what == "undo"} <= withdrawn
     # both responses or none
-    halves = rows(engine, select(func.count(RATINGS.c.rating_id)).group_by(RATINGS.c.answer_id))
-    assert {count for (count,) in halves} == {2}
+    halves = rows(engine, select(func.count(RATINGS.c.rating_id).label("num_rated")).group_by(RATINGS.c.answer_id))
+    assert {row.num_rated for row in halves} == {2}
     assert list(faults_of_tasks(engine)) == []
     # the log tells of every step: played back, it ends where the leases are
     states = {row.lease: row.state for row in rows(engine, select(ASSIGNMENTS.c.lease, ASSIGNMENTS.c.state))}

@@ -47,6 +47,8 @@ def restore(file: Path, *, place: str | Path) -> dict[str, Contents]:
     Raises DataError when it is no annotation database or damaged, RunError when it is of another version, the place is
     not free or the copy is not the same.
     """
+    if not file.is_file():
+        raise DataError(f"{file}: no such backup; check the path")
     found = sqlite.version(file)
     if found != newest_version():
         raise RunError(

@@ -35,7 +35,9 @@ def set_priority(connection: Connection, project_id: str, delivery: str | None, 
     is_meant = TASKS.c.delivery.is_(None) if delivery is None else TASKS.c.delivery == delivery
     where = (TASKS.c.project_id == project_id, TASKS.c.kind == "rating", is_meant)
     # tasks are locked by number, as everywhere
-    keys = connection.execute(select(TASKS.c.task_key).where(*where).order_by(TASKS.c.task_key).with_for_update())
+    keys = connection.execute(
+        select(TASKS.c.task_key).where(*where).order_by(TASKS.c.task_key).with_for_update(key_share=True)
+    )
     num_tasks = len(keys.all())
     if not num_tasks:
         raise UnknownError(f"project {project_id} has no tasks of delivery {(delivery or '')[:80]!r}")
