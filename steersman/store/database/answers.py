@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, and_, case, func, insert, select, update
+from sqlalchemy import Boolean, Connection, Integer, Row, and_, bindparam, case, func, insert, select, update
 
 from steersman.errors import DataError
 from steersman.records import ATTRIBUTES
@@ -23,6 +23,45 @@ from steersman.store.database.task_tables import ASSIGNMENTS, HAS_FREE_PLACE, TA
 from steersman.store.database.withdrawing import count_for_member, is_withdrawn
 
 ANSWERED = ("done", "surplus", "withdrawn")
+
+# Statements are made once: making one takes longer than running it.
+_OF_TASK = bindparam("of_task", type_=Integer)
+_GIVEN = (
+    select(ANSWERS.c.revision, ANSWERS.c.sha256, ANSWERS.c.surplus, ANSWERS.c.created_at)
+    .where(ANSWERS.c.assignment_id == bindparam("of_assignment"))
+    .order_by(ANSWERS.c.revision)
+)
+_LOCKED_TASK = (
+    select(TASKS.c.task_key, TASKS.c.task_id, TASKS.c.kind, MEMBERS.c.changed_at)
+    .join(MEMBERS, and_(MEMBERS.c.project_id == TASKS.c.project_id, MEMBERS.c.user_id == bindparam("of_user")))
+    .where(TASKS.c.task_key == _OF_TASK)
+    .with_for_update(key_share=True, of=TASKS)
+)
+_ADDED = insert(ANSWERS).returning(ANSWERS.c.answer_id)
+_STATED = (
+    update(ASSIGNMENTS)
+    .where(ASSIGNMENTS.c.assignment_id == bindparam("of_assignment"))
+    .values(state=bindparam("new_state"))
+)
+_COUNTING = and_(ANSWERS.c.task_key == _OF_TASK, ANSWERS.c.surplus.is_(False), ~is_withdrawn())
+_HELPFULNESS = (
+    select(RATINGS.c.slot, RATINGS.c.helpfulness)
+    .join(ANSWERS, ANSWERS.c.answer_id == RATINGS.c.answer_id)
+    .where(_COUNTING)
+    .order_by(RATINGS.c.rating_id)
+)
+_NUM_FLAGGED = select(func.count()).where(_COUNTING, ANSWERS.c.flags != "[]")
+_NEED = bindparam("new_need", type_=Integer)
+_COUNTED = (
+    update(TASKS)
+    .where(TASKS.c.task_key == _OF_TASK)
+    .values(
+        num_active=TASKS.c.num_active - bindparam("num_left", type_=Integer),
+        num_done=TASKS.c.num_done + 1,
+        need=case((TASKS.c.need < _NEED, _NEED), else_=TASKS.c.need),
+        state=case((bindparam("is_ended", type_=Boolean), "ended"), else_=TASKS.c.state),
+    )
+)
 
 # Takes the helpfulness ratings of each response in order of submission, returns how many annotators a task needs.
 RatingsNeeded = Callable[[Sequence[Sequence[int | None]]], int]
@@ -101,11 +140,8 @@ def submit(connection: Connection, answer: Answer, *, user_id: str, now: datetim
     created_at = max(timestamp(now), str(assignment.claimed_at), str(task.changed_at))
     receipt = Receipt(answer.lease, task.task_id, answer.revision, not is_free, created_at)
     _insert(connection, answer, assignment=assignment, receipt=receipt, guideline_version=rules.guideline_version)
-    connection.execute(
-        update(ASSIGNMENTS)
-        .where(ASSIGNMENTS.c.assignment_id == assignment.assignment_id)
-        .values(state="done" if is_free else "surplus")
-    )
+    state = "done" if is_free else "surplus"
+    connection.execute(_STATED, {"of_assignment": assignment.assignment_id, "new_state": state})
     if is_free:
         _count(connection, task, was_active=assignment.state == "active", rules=rules)
     count_for_member(connection, assignment, change=1)
@@ -148,9 +184,7 @@ def rating_rows(answer: Answer, *, answer_id: int, left_slot: int) -> list[dict[
 def _replayed(
     connection: Connection, answer: Answer, *, assignment: Row[tuple[object, ...]], task_id: str
 ) -> Receipt | None:
-    given = connection.execute(
-        select(ANSWERS).where(ANSWERS.c.assignment_id == assignment.assignment_id).order_by(ANSWERS.c.revision)
-    ).all()
+    given = connection.execute(_GIVEN, {"of_assignment": assignment.assignment_id}).all()
     if answer.revision < len(given):
         earlier = given[answer.revision]
         if earlier.sha256 != answer_sha256(answer):
@@ -163,14 +197,8 @@ def _replayed(
     return None
 
 
-def _lock_task(connection: Connection, assignment: Row[tuple[object, ...]]) -> Row[tuple[object, ...]]:
-    is_member = and_(MEMBERS.c.project_id == TASKS.c.project_id, MEMBERS.c.user_id == assignment.user_id)
-    return connection.execute(
-        select(TASKS, MEMBERS.c.changed_at)
-        .join(MEMBERS, is_member)
-        .where(TASKS.c.task_key == assignment.task_key)
-        .with_for_update(key_share=True, of=TASKS)
-    ).one()
+def _lock_task(connection: Connection, assignment: Row[tuple[object, ...]]) -> Row[int, str, str, str]:
+    return connection.execute(_LOCKED_TASK, {"of_task": assignment.task_key, "of_user": assignment.user_id}).one()
 
 
 def _has_free_place(connection: Connection, task_key: int) -> bool:
@@ -188,58 +216,33 @@ def _insert(
     spent = datetime.fromisoformat(receipt.created_at) - datetime.fromisoformat(str(assignment.claimed_at))
     comparison = answer.comparison
     flips = -1 if assignment.left_slot == 1 else 1
-    answer_id = connection.execute(
-        insert(ANSWERS)
-        .values(
-            assignment_id=assignment.assignment_id,
-            task_key=assignment.task_key,
-            revision=answer.revision,
-            flags=json.dumps(sorted(answer.flags)),
-            compared=comparison is not None,
-            strength=None if comparison is None or comparison.strength is None else flips * comparison.strength,
-            justification=None if comparison is None else comparison.justification,
-            seconds=spent.total_seconds(),
-            active_seconds=answer.active_seconds,
-            created_at=receipt.created_at,
-            guideline_version=guideline_version,
-            surplus=receipt.surplus,
-            simulated=answer.simulated,
-            sha256=answer_sha256(answer),
-        )
-        .returning(ANSWERS.c.answer_id)
-    ).scalar_one()
+    values = {
+        "assignment_id": assignment.assignment_id,
+        "task_key": assignment.task_key,
+        "revision": answer.revision,
+        "flags": json.dumps(sorted(answer.flags)),
+        "compared": comparison is not None,
+        "strength": None if comparison is None or comparison.strength is None else flips * comparison.strength,
+        "justification": None if comparison is None else comparison.justification,
+        "seconds": spent.total_seconds(),
+        "active_seconds": answer.active_seconds,
+        "created_at": receipt.created_at,
+        "guideline_version": guideline_version,
+        "surplus": receipt.surplus,
+        "simulated": answer.simulated,
+        "sha256": answer_sha256(answer),
+    }
+    answer_id = connection.execute(_ADDED, values).scalar_one()
     left_slot = int(str(assignment.left_slot))
     connection.execute(insert(RATINGS), rating_rows(answer, answer_id=answer_id, left_slot=left_slot))
 
 
-def _count(connection: Connection, task: Row[tuple[object, ...]], *, was_active: bool, rules: AnswerRules) -> None:
-    values: dict[str, object] = {
-        "num_active": TASKS.c.num_active - (1 if was_active else 0),
-        "num_done": TASKS.c.num_done + 1,
-    }
+def _count(connection: Connection, task: Row[int, str, str, str], *, was_active: bool, rules: AnswerRules) -> None:
+    needed, is_ended = 0, False
     if task.kind == "rating":
-        needed = rules.ratings_needed(_helpfulness(connection, task.task_key))
-        values["need"] = case((TASKS.c.need < needed, needed), else_=TASKS.c.need)
-        if _num_flagged(connection, task.task_key) >= rules.flags_to_end:
-            values["state"] = "ended"
-    connection.execute(update(TASKS).where(TASKS.c.task_key == task.task_key).values(values))
-
-
-def _helpfulness(connection: Connection, task_key: object) -> list[list[int | None]]:
-    given = connection.execute(
-        select(RATINGS.c.slot, RATINGS.c.helpfulness)
-        .join(ANSWERS, ANSWERS.c.answer_id == RATINGS.c.answer_id)
-        .where(ANSWERS.c.task_key == task_key, ANSWERS.c.surplus.is_(False), ~is_withdrawn())
-        .order_by(RATINGS.c.rating_id)
-    ).all()
-    return [[row.helpfulness for row in given if row.slot == slot] for slot in (0, 1)]
-
-
-def _num_flagged(connection: Connection, task_key: object) -> int:
-    query = select(func.count()).where(
-        ANSWERS.c.task_key == task_key,
-        ANSWERS.c.surplus.is_(False),
-        ANSWERS.c.flags != "[]",
-        ~is_withdrawn(),
-    )
-    return int(connection.execute(query).scalar_one())
+        of_task = {"of_task": task.task_key}
+        rows = connection.execute(_HELPFULNESS, of_task).all()
+        needed = rules.ratings_needed([[row.helpfulness for row in rows if row.slot == slot] for slot in (0, 1)])
+        is_ended = connection.execute(_NUM_FLAGGED, of_task).scalar_one() >= rules.flags_to_end
+    values = {"of_task": task.task_key, "num_left": int(was_active), "new_need": needed, "is_ended": is_ended}
+    connection.execute(_COUNTED, values)

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Row, insert, select
 
 from steersman.store.database.answer_tables import AUDIT
 
+_ADDED = insert(AUDIT)
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -48,16 +50,15 @@ def record(
     **detail: object,
 ) -> None:
     """Add an event, such as `answer.submitted` on the lease `subject`; `detail` holds what JSON can, and no secret."""
-    connection.execute(
-        insert(AUDIT).values(
-            at=timestamp(by.now),
-            actor=by.actor,
-            action=action,
-            project_id=project_id,
-            subject=subject,
-            detail=json.dumps(detail, ensure_ascii=False, sort_keys=True),
-        )
-    )
+    row = {
+        "at": timestamp(by.now),
+        "actor": by.actor,
+        "action": action,
+        "project_id": project_id,
+        "subject": subject,
+        "detail": json.dumps(detail, ensure_ascii=False, sort_keys=True),
+    }
+    connection.execute(_ADDED, row)
 
 
 def read_events(connection: Connection, *, after: int = 0, limit: int | None = None) -> Iterator[Event]:

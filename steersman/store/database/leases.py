@@ -13,13 +13,78 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, Select, and_, exists, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from steersman.store.database.answer_tables import ANSWERS, DRAFTS
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.faults import UnknownError, UnknownLeaseError
+from steersman.store.database.next_task import next_task
 from steersman.store.database.people_tables import MEMBERS
-from steersman.store.database.task_tables import ASSIGNMENTS, HAS_FREE_PLACE, RESPONSES, TASKS
+from steersman.store.database.task_tables import ASSIGNMENTS, RESPONSES, TASKS
+
+_UNKNOWN_LEASE = "no such task was given to you; claim a task first"
+# Statements are made once: making one takes longer than running it.
+_OF_USER, _OF_PROJECT = bindparam("of_user", type_=Text), bindparam("of_project", type_=Text)
+_MEMBER = (
+    select(MEMBERS)
+    .where(MEMBERS.c.project_id == _OF_PROJECT, MEMBERS.c.user_id == _OF_USER)
+    .with_for_update(key_share=True)
+)
+_HELD = (
+    select(ASSIGNMENTS.c.lease)
+    .where(ASSIGNMENTS.c.project_id == _OF_PROJECT, ASSIGNMENTS.c.user_id == _OF_USER, ASSIGNMENTS.c.state == "active")
+    # somebody may be taking it back at this moment
+    .with_for_update(key_share=True)
+)
+_UNDER_LEASE = and_(ASSIGNMENTS.c.lease == bindparam("of_lease"), ASSIGNMENTS.c.user_id == _OF_USER)
+_FOUND = select(ASSIGNMENTS).where(_UNDER_LEASE)
+_LOCKED = _FOUND.with_for_update(key_share=True)
+_NUM_ANSWERS = select(func.count()).where(ANSWERS.c.assignment_id == ASSIGNMENTS.c.assignment_id).scalar_subquery()
+# two rows, one per response
+_SHOWN = (
+    select(
+        ASSIGNMENTS,
+        TASKS.c.task_id,
+        TASKS.c.kind,
+        TASKS.c.prompt,
+        RESPONSES.c.response,
+        DRAFTS.c.draft,
+        _NUM_ANSWERS.label("revision"),
+    )
+    .join(TASKS, TASKS.c.task_key == ASSIGNMENTS.c.task_key)
+    .join(RESPONSES, RESPONSES.c.task_key == ASSIGNMENTS.c.task_key)
+    .join(DRAFTS, DRAFTS.c.assignment_id == ASSIGNMENTS.c.assignment_id, isouter=True)
+    .where(_UNDER_LEASE)
+    .order_by(RESPONSES.c.slot)
+)
+_TAKEN_AGAIN = (
+    update(ASSIGNMENTS)
+    .where(ASSIGNMENTS.c.task_key == bindparam("of_task"), ASSIGNMENTS.c.user_id == _OF_USER)
+    .values(state="active", claimed_at=bindparam("new_claimed_at"), expires_at=bindparam("new_expires_at"))
+    .returning(ASSIGNMENTS.c.lease)
+)
+_COUNTED = (
+    update(TASKS)
+    .where(TASKS.c.task_key == bindparam("of_task"))
+    .values(num_active=TASKS.c.num_active + bindparam("change", type_=Integer))
+)
+_EXPIRED = select(
+    ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.lease, ASSIGNMENTS.c.project_id, ASSIGNMENTS.c.task_key
+).where(ASSIGNMENTS.c.state == literal_column("'active'"), ASSIGNMENTS.c.expires_at <= bindparam("until"))
+_ANY_EXPIRED, _FREE_EXPIRED = _EXPIRED.limit(1), _EXPIRED.with_for_update(key_share=True, skip_locked=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +119,7 @@ class ClaimRules:
 
 def lock_member(connection: Connection, project_id: str, user_id: str) -> Row[tuple[object, ...]]:
     """Return the membership of a user, locked until the transaction ends; raises UnknownError when there is none."""
-    found = connection.execute(
-        select(MEMBERS)
-        .where(MEMBERS.c.project_id == project_id, MEMBERS.c.user_id == user_id)
-        .with_for_update(key_share=True)
-    ).one_or_none()
+    found = connection.execute(_MEMBER, {"of_project": project_id, "of_user": user_id}).one_or_none()
     if found is None:
         raise UnknownError("you do not take part in this project; ask its manager")
     return found
@@ -68,14 +129,7 @@ def held_task(
     connection: Connection, project_id: str, user_id: str, *, now: datetime, rules: ClaimRules
 ) -> LeasedTask | None:
     """Return the task that the annotator holds, its lease renewed, or None. The member must be locked."""
-    held = connection.execute(
-        select(ASSIGNMENTS.c.lease)
-        .where(
-            ASSIGNMENTS.c.project_id == project_id, ASSIGNMENTS.c.user_id == user_id, ASSIGNMENTS.c.state == "active"
-        )
-        # somebody may be taking it back at this moment
-        .with_for_update(key_share=True)
-    ).scalar()
+    held = connection.execute(_HELD, {"of_project": project_id, "of_user": user_id}).scalar()
     if held is None:
         return None
     renew(connection, held, now=now, rules=rules)
@@ -96,15 +150,15 @@ def claim(
     Rating tasks go by priority, highest first, then in their order, and only while a place is free; the others go in
     their order to everybody. The member must be locked, and hold no task.
     """
-    task_key = _first_task(connection, project_id, user_id, kind=kind, rules=rules)
+    task_key = next_task(connection, project_id, user_id, kind=kind, paused_deliveries=rules.paused_deliveries)
     if task_key is None:
         return None
     times = {"claimed_at": timestamp(now), "expires_at": timestamp(now + rules.lease_length)}
     lease = take_again(connection, task_key, user_id=user_id, times=times)
     if lease is None:
         lease = secrets.token_urlsafe(16)
-        row = {"lease": lease, "project_id": project_id, "task_key": task_key, "user_id": user_id}
-        connection.execute(insert(ASSIGNMENTS).values(state="active", left_slot=rules.rng.randrange(2), **row, **times))
+        row = {"lease": lease, "project_id": project_id, "task_key": task_key, "user_id": user_id, **times}
+        connection.execute(insert(ASSIGNMENTS), {"state": "active", "left_slot": rules.rng.randrange(2), **row})
     count_active(connection, task_key, change=1)
     record(connection, "task.claimed", by=Act(user_id, now), project_id=project_id, subject=lease)
     return leased_task(connection, lease, user_id=user_id)
@@ -112,7 +166,7 @@ def claim(
 
 def has_expired(connection: Connection, *, now: datetime) -> bool:
     """Tell whether any lease has run out and was not taken back yet."""
-    return connection.execute(_expired(now).limit(1)).first() is not None
+    return connection.execute(_ANY_EXPIRED, {"until": timestamp(now)}).first() is not None
 
 
 def take_back_expired(connection: Connection, *, now: datetime) -> int:
@@ -120,7 +174,7 @@ def take_back_expired(connection: Connection, *, now: datetime) -> int:
 
     Call it in a transaction of its own: it locks tasks.
     """
-    expired = connection.execute(_expired(now).with_for_update(key_share=True, skip_locked=True)).all()
+    expired = connection.execute(_FREE_EXPIRED, {"until": timestamp(now)}).all()
     for row in sorted(expired, key=lambda each: each.task_key):
         connection.execute(
             update(ASSIGNMENTS).where(ASSIGNMENTS.c.assignment_id == row.assignment_id).values(state="expired")
@@ -132,85 +186,52 @@ def take_back_expired(connection: Connection, *, now: datetime) -> int:
 
 def leased_task(connection: Connection, lease: str, *, user_id: str) -> LeasedTask:
     """Return the task under a lease, whatever its state; raises UnknownLeaseError when it is not the annotator's."""
-    assignment = find_assignment(connection, lease, user_id=user_id)
-    task = connection.execute(
-        select(TASKS.c.task_id, TASKS.c.kind, TASKS.c.prompt).where(TASKS.c.task_key == assignment.task_key)
-    ).one()
-    left, right = (row.response for row in shown_responses(connection, assignment))
-    mine = DRAFTS.c.assignment_id == assignment.assignment_id
-    draft = connection.execute(select(DRAFTS.c.draft).where(mine)).scalar()
-    answers = connection.execute(
-        select(ANSWERS.c.revision).where(ANSWERS.c.assignment_id == assignment.assignment_id)
-    ).all()
+    rows = connection.execute(_SHOWN, {"of_lease": lease, "of_user": user_id}).all()
+    if not rows:
+        raise UnknownLeaseError(_UNKNOWN_LEASE)
+    found = rows[0]
+    left, right = (row.response for row in (rows if found.left_slot == 0 else rows[::-1]))
     return LeasedTask(
         lease=lease,
-        project_id=assignment.project_id,
-        task_id=task.task_id,
-        kind=task.kind,
-        prompt=task.prompt,
+        project_id=found.project_id,
+        task_id=found.task_id,
+        kind=found.kind,
+        prompt=found.prompt,
         left=left,
         right=right,
-        expires_at=assignment.expires_at,
-        state=assignment.state,
-        revision=len(answers),
-        draft=draft,
+        expires_at=found.expires_at,
+        state=found.state,
+        revision=found.revision,
+        draft=found.draft,
     )
 
 
 def find_assignment(connection: Connection, lease: str, *, user_id: str) -> Row[tuple[object, ...]]:
     """Return the assignment under a lease; raises UnknownLeaseError when it is not the annotator's."""
-    return _one_assignment(connection, select(ASSIGNMENTS), lease, user_id=user_id)
+    return _one_assignment(connection, _FOUND, lease, user_id=user_id)
 
 
 def lock_assignment(connection: Connection, lease: str, *, user_id: str) -> Row[tuple[object, ...]]:
     """Return the assignment under a lease with member and assignment locked; raises UnknownLeaseError as above."""
     found = find_assignment(connection, lease, user_id=user_id)
     lock_member(connection, str(found.project_id), user_id)
-    return _one_assignment(connection, select(ASSIGNMENTS).with_for_update(key_share=True), lease, user_id=user_id)
-
-
-def shown_responses(connection: Connection, assignment: Row[tuple[object, ...]]) -> Sequence[Row[tuple[object, ...]]]:
-    """Return the two responses of an assignment as its annotator sees them, left first."""
-    rows = connection.execute(
-        select(RESPONSES).where(RESPONSES.c.task_key == assignment.task_key).order_by(RESPONSES.c.slot)
-    ).all()
-    return rows if assignment.left_slot == 0 else rows[::-1]
+    return _one_assignment(connection, _LOCKED, lease, user_id=user_id)
 
 
 def _one_assignment(
     connection: Connection, query: Select[tuple[object, ...]], lease: str, *, user_id: str
 ) -> Row[tuple[object, ...]]:
-    where = and_(ASSIGNMENTS.c.lease == lease, ASSIGNMENTS.c.user_id == user_id)
-    found = connection.execute(query.where(where)).one_or_none()
+    found = connection.execute(query, {"of_lease": lease, "of_user": user_id}).one_or_none()
     if found is None:
-        raise UnknownLeaseError("no such task was given to you; claim a task first")
+        raise UnknownLeaseError(_UNKNOWN_LEASE)
     return found
-
-
-def _first_task(connection: Connection, project_id: str, user_id: str, *, kind: str, rules: ClaimRules) -> int | None:
-    seen = exists().where(
-        ASSIGNMENTS.c.task_key == TASKS.c.task_key, ASSIGNMENTS.c.user_id == user_id, ASSIGNMENTS.c.state != "expired"
-    )
-    query = select(TASKS.c.task_key).where(TASKS.c.project_id == project_id, TASKS.c.kind == kind, ~seen).limit(1)
-    if kind != "rating":
-        return connection.execute(query.where(TASKS.c.state == "open").order_by(TASKS.c.ordinal)).scalar()
-    query = query.where(HAS_FREE_PLACE).order_by(TASKS.c.priority.desc(), TASKS.c.ordinal)
-    if rules.paused_deliveries:
-        query = query.where(or_(TASKS.c.delivery.is_(None), TASKS.c.delivery.not_in(rules.paused_deliveries)))
-    found = connection.execute(query.with_for_update(key_share=True, skip_locked=True)).scalar()
-    # a task that another transaction holds may still have a place when that one ends
-    return found if found is not None else connection.execute(query.with_for_update(key_share=True)).scalar()
 
 
 def take_again(connection: Connection, task_key: int, *, user_id: str, times: dict[str, str]) -> str | None:
     """Make the annotator's old lease of a task active and return it, None when there is none."""
     # the lease keeps its name and order, so that an answer from a page opened earlier still means what was seen
-    return connection.execute(
-        update(ASSIGNMENTS)
-        .where(ASSIGNMENTS.c.task_key == task_key, ASSIGNMENTS.c.user_id == user_id)
-        .values(state="active", **times)
-        .returning(ASSIGNMENTS.c.lease)
-    ).scalar()
+    given = {f"new_{name}": time for name, time in times.items()}
+    return connection.execute(_TAKEN_AGAIN, {"of_task": task_key, "of_user": user_id, **given}).scalar()
 
 
 def renew(connection: Connection, lease: str, *, now: datetime, rules: ClaimRules) -> None:
@@ -224,12 +245,6 @@ def renew(connection: Connection, lease: str, *, now: datetime, rules: ClaimRule
     )
 
 
-def _expired(now: datetime) -> Select[tuple[int, str, str, int]]:
-    return select(
-        ASSIGNMENTS.c.assignment_id, ASSIGNMENTS.c.lease, ASSIGNMENTS.c.project_id, ASSIGNMENTS.c.task_key
-    ).where(ASSIGNMENTS.c.state == "active", ASSIGNMENTS.c.expires_at <= timestamp(now))
-
-
 def count_active(connection: Connection, task_key: int, *, change: int) -> None:
     """Count a lease of a task that began (1) or ended (-1)."""
-    connection.execute(update(TASKS).where(TASKS.c.task_key == task_key).values(num_active=TASKS.c.num_active + change))
+    connection.execute(_COUNTED, {"of_task": task_key, "change": change})

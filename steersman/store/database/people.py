@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from steersman.errors import ConfigError
 from steersman.store.database.answer_tables import ANSWERS
@@ -17,6 +17,10 @@ from steersman.store.database.task_tables import ASSIGNMENTS
 
 # what stands in exports as `annotator`
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+
+_OF_USER = MEMBERS.c.user_id == bindparam("of_user")
+_MEMBER = select(MEMBERS).where(MEMBERS.c.project_id == bindparam("of_project"), _OF_USER)
+_MEMBERSHIPS = select(MEMBERS).where(_OF_USER).order_by(MEMBERS.c.joined_at, MEMBERS.c.project_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +159,7 @@ def change_stage(connection: Connection, member: Member, *, stage: str, reason: 
 
 def read_member(connection: Connection, project_id: str, user_id: str) -> Member:
     """Return a membership; raises UnknownError when the user does not take part."""
-    where = (MEMBERS.c.project_id == project_id, MEMBERS.c.user_id == user_id)
-    row = connection.execute(select(MEMBERS).where(*where)).one_or_none()
+    row = connection.execute(_MEMBER, {"of_project": project_id, "of_user": user_id}).one_or_none()
     if row is None:
         raise UnknownError("you do not take part in this project; ask its manager")
     return as_member(row)
@@ -170,8 +173,7 @@ def read_members(connection: Connection, project_id: str) -> list[Member]:
 
 def memberships(connection: Connection, user_id: str) -> Sequence[Member]:
     """Return the projects of a user, those joined first at the front."""
-    query = select(MEMBERS).where(MEMBERS.c.user_id == user_id).order_by(MEMBERS.c.joined_at, MEMBERS.c.project_id)
-    return [as_member(row) for row in connection.execute(query)]
+    return [as_member(row) for row in connection.execute(_MEMBERSHIPS, {"of_user": user_id})]
 
 
 def as_member(row: Row[tuple[object, ...]]) -> Member:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, Text, bindparam, func, insert, select
 
 from steersman.errors import ConfigError
 from steersman.store.database.audit import Act, record, timestamp
@@ -16,6 +16,16 @@ from steersman.store.database.people_tables import GUIDELINES_SEEN
 from steersman.store.database.task_tables import GUIDELINES, PROJECTS, SETTINGS
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+_OF_PROJECT = bindparam("of_project", type_=Text)
+_NEWEST_SETTINGS = (
+    select(SETTINGS.c.settings).where(SETTINGS.c.project_id == _OF_PROJECT).order_by(SETTINGS.c.version.desc()).limit(1)
+)
+_NEWEST_GUIDELINE = select(func.max(GUIDELINES.c.version)).where(GUIDELINES.c.project_id == _OF_PROJECT)
+_SEEN_GUIDELINE = select(func.max(GUIDELINES_SEEN.c.version)).where(
+    GUIDELINES_SEEN.c.project_id == _OF_PROJECT, GUIDELINES_SEEN.c.user_id == bindparam("of_user")
+)
+_GUIDELINE_VERSIONS = select(_NEWEST_GUIDELINE.scalar_subquery(), _SEEN_GUIDELINE.scalar_subquery())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +97,7 @@ def read_project(connection: Connection, project_id: str) -> Project:
 
 def newest_settings(connection: Connection, project_id: str) -> str:
     """Return the settings that hold, as JSON text; raises UnknownError when there is no such project."""
-    mine = SETTINGS.c.project_id == project_id
-    text = connection.execute(select(SETTINGS.c.settings).where(mine).order_by(SETTINGS.c.version.desc()).limit(1))
-    found = text.scalar()
+    found = connection.execute(_NEWEST_SETTINGS, {"of_project": project_id}).scalar()
     if found is None:
         raise UnknownError(f"there is no project {project_id[:80]!r}")
     return str(found)
@@ -113,11 +121,7 @@ def read_guideline(connection: Connection, project_id: str, *, version: int | No
 
 def guideline_versions(connection: Connection, project_id: str, user_id: str) -> tuple[int, int | None]:
     """Return the newest version of the guideline, and the newest that a user has read, None when there is none."""
-    newest = select(func.max(GUIDELINES.c.version)).where(GUIDELINES.c.project_id == project_id)
-    seen = select(func.max(GUIDELINES_SEEN.c.version)).where(
-        GUIDELINES_SEEN.c.project_id == project_id, GUIDELINES_SEEN.c.user_id == user_id
-    )
-    row = connection.execute(select(newest.scalar_subquery(), seen.scalar_subquery())).one()
+    row = connection.execute(_GUIDELINE_VERSIONS, {"of_project": project_id, "of_user": user_id}).one()
     return int(row[0]), row[1]
 
 

@@ -2,11 +2,22 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.doors import Holder, new_secret, secret_sha256
 from steersman.store.database.people_tables import LOGINS, SESSIONS, USERS
+
+_HOLDER = (
+    select(USERS.c.user_id, USERS.c.role)
+    .join(SESSIONS, SESSIONS.c.user_id == USERS.c.user_id)
+    .where(
+        SESSIONS.c.sha256 == bindparam("of_sha256"),
+        SESSIONS.c.ended_at.is_(None),
+        SESSIONS.c.expires_at > bindparam("at"),
+        USERS.c.is_active,
+    )
+)
 
 
 def start_session(connection: Connection, user_id: str, *, now: datetime, lasts: timedelta) -> str:
@@ -20,16 +31,8 @@ def start_session(connection: Connection, user_id: str, *, now: datetime, lasts:
 
 def find_session(connection: Connection, secret: str, *, now: datetime) -> Holder | None:
     """Return whose session it is, None when it is unknown, ended, too old, or its user may not come in any more."""
-    row = connection.execute(
-        select(USERS.c.user_id, USERS.c.role)
-        .join(SESSIONS, SESSIONS.c.user_id == USERS.c.user_id)
-        .where(
-            SESSIONS.c.sha256 == secret_sha256(secret),
-            SESSIONS.c.ended_at.is_(None),
-            SESSIONS.c.expires_at > timestamp(now),
-            USERS.c.is_active,
-        )
-    ).one_or_none()
+    given = {"of_sha256": secret_sha256(secret), "at": timestamp(now)}
+    row = connection.execute(_HOLDER, given).one_or_none()
     return None if row is None else Holder(row.user_id, row.role, None)
 
 

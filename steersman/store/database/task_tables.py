@@ -15,6 +15,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    literal_column,
     text,
 )
 
@@ -91,7 +92,8 @@ TASKS = Table(
     CheckConstraint("kind <> 'rating' OR num_active + num_done <= need", name="tasks_never_over_assigned"),
     sqlite_autoincrement=True,
 )
-_OPEN = text("kind = 'rating' AND state = 'open' AND num_active + num_done < need")
+# the column first: SQLite turns a condition so, and then compares it with this one word by word
+_OPEN = text("kind = 'rating' AND state = 'open' AND need > num_active + num_done")
 Index(
     "tasks_open",
     TASKS.c.project_id,
@@ -101,7 +103,8 @@ Index(
     postgresql_where=_OPEN,
 )
 Index("tasks_by_kind", TASKS.c.project_id, TASKS.c.kind, TASKS.c.ordinal)
-HAS_FREE_PLACE = and_(TASKS.c.state == "open", TASKS.c.num_active + TASKS.c.num_done < TASKS.c.need)
+# written out, and not as parameters: SQLite uses an index of some rows only where it sees the condition
+HAS_FREE_PLACE = and_(TASKS.c.state == literal_column("'open'"), TASKS.c.need > TASKS.c.num_active + TASKS.c.num_done)
 IS_FINISHED = TASKS.c.num_done >= TASKS.c.need
 
 RESPONSES = Table(

@@ -4,12 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.doors import Holder, new_id, new_secret, secret_sha256
 from steersman.store.database.faults import UnknownError
 from steersman.store.database.people_tables import TOKENS, USERS
+
+_HOLDER = (
+    select(USERS.c.user_id, USERS.c.role, TOKENS.c.scopes)
+    .join(TOKENS, TOKENS.c.user_id == USERS.c.user_id)
+    .where(
+        TOKENS.c.sha256 == bindparam("of_sha256"),
+        TOKENS.c.revoked_at.is_(None),
+        or_(TOKENS.c.expires_at.is_(None), TOKENS.c.expires_at > bindparam("at")),
+        USERS.c.is_active,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +66,8 @@ def add_token(
 
 def find_token(connection: Connection, secret: str, *, now: datetime) -> Holder | None:
     """Return whose token it is, None when it is unknown, revoked, too old, or its user may not come in any more."""
-    row = connection.execute(
-        select(USERS.c.user_id, USERS.c.role, TOKENS.c.scopes)
-        .join(TOKENS, TOKENS.c.user_id == USERS.c.user_id)
-        .where(
-            TOKENS.c.sha256 == secret_sha256(secret),
-            TOKENS.c.revoked_at.is_(None),
-            or_(TOKENS.c.expires_at.is_(None), TOKENS.c.expires_at > timestamp(now)),
-            USERS.c.is_active,
-        )
-    ).one_or_none()
+    given = {"of_sha256": secret_sha256(secret), "at": timestamp(now)}
+    row = connection.execute(_HOLDER, given).one_or_none()
     return None if row is None else Holder(row.user_id, row.role, tuple(row.scopes.split()))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Exists, Row, insert, select, update
+from sqlalchemy import Connection, Exists, Integer, Row, bindparam, insert, select, update
 
 from steersman.store.database.answer_tables import ANSWERS, WITHDRAWALS
 from steersman.store.database.audit import Act, record, timestamp
@@ -11,6 +11,12 @@ from steersman.store.database.faults import NothingToUndoError
 from steersman.store.database.leases import lock_member
 from steersman.store.database.people_tables import MEMBERS
 from steersman.store.database.task_tables import ASSIGNMENTS, TASKS
+
+_COUNTED = (
+    update(MEMBERS)
+    .where(MEMBERS.c.project_id == bindparam("of_project"), MEMBERS.c.user_id == bindparam("of_user"))
+    .values(num_answered=MEMBERS.c.num_answered + bindparam("change", type_=Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,5 @@ def is_withdrawn() -> Exists:
 
 def count_for_member(connection: Connection, assignment: Row[tuple[object, ...]], *, change: int) -> None:
     """Count an answer of a lease's annotator that was given (1) or taken back (-1)."""
-    connection.execute(
-        update(MEMBERS)
-        .where(MEMBERS.c.project_id == assignment.project_id, MEMBERS.c.user_id == assignment.user_id)
-        .values(num_answered=MEMBERS.c.num_answered + change)
-    )
+    key = {"of_project": assignment.project_id, "of_user": assignment.user_id}
+    connection.execute(_COUNTED, {**key, "change": change})

@@ -71,8 +71,8 @@ def _create_tasks() -> None:
         "tasks_open",
         "tasks",
         ["project_id", sa.literal_column("priority DESC"), "ordinal"],
-        sqlite_where=sa.text("kind = 'rating' AND state = 'open' AND num_active + num_done < need"),
-        postgresql_where=sa.text("kind = 'rating' AND state = 'open' AND num_active + num_done < need"),
+        sqlite_where=sa.text("kind = 'rating' AND state = 'open' AND need > num_active + num_done"),
+        postgresql_where=sa.text("kind = 'rating' AND state = 'open' AND need > num_active + num_done"),
     )
 
 
