@@ -15,7 +15,7 @@ from fastapi import Request, params
 
 from steersman.store.database.doors import Holder
 from steersman.web.faults import AccessError, ForeignOriginError, PermissionDeniedError
-from steersman.web.permissions import Permission, allowed
+from steersman.web.permissions import WORDS, Permission, allowed
 from steersman.web.requests import bearer_token
 
 CSRF_FIELD = "csrf"
@@ -62,7 +62,8 @@ class Guard:
         # a page that tells of an error shows who is logged in
         request.state.caller = caller
         if self.permission not in caller.permissions:
-            raise PermissionDeniedError(f"this needs the permission to {self.permission}, which you do not have")
+            who = "you" if self.has_csrf else "this token"
+            raise PermissionDeniedError(f"{who} may not {WORDS[self.permission]}; ask whoever manages this site")
         return caller
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,6 +20,7 @@ _ALL = {
 }
 _SECURE = {"Strict-Transport-Security": "max-age=31536000"}
 # files of ours change with a new version only; a browser asks whether they did
+_STATIC_PATH = "/static/"
 _STATIC = {"Cache-Control": "no-cache"}
 _PRIVATE = {"Cache-Control": "no-store"}
 
@@ -35,10 +37,7 @@ class SiteHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        ours = [
-            (name.lower().encode(), value.encode())
-            for name, value in site_headers(scope["path"], is_secure=self.is_secure).items()
-        ]
+        ours = _encoded(scope["path"].startswith(_STATIC_PATH), self.is_secure)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -52,8 +51,11 @@ class SiteHeaders:
 
 def site_headers(path: str, *, is_secure: bool) -> Mapping[str, str]:
     """Return the headers of an answer by name."""
-    return {
-        **_ALL,
-        **(_SECURE if is_secure else {}),
-        **(_STATIC if path.startswith("/static/") else _PRIVATE),
-    }
+    kept = _STATIC if path.startswith(_STATIC_PATH) else _PRIVATE
+    return {**_ALL, **(_SECURE if is_secure else {}), **kept}
+
+
+@cache
+def _encoded(is_static: bool, is_secure: bool) -> list[tuple[bytes, bytes]]:
+    headers = site_headers(_STATIC_PATH if is_static else "/", is_secure=is_secure)
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

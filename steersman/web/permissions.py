@@ -17,6 +17,18 @@ class Permission(StrEnum):
     OWN = "own"
 
 
+# what somebody may not do without it
+WORDS: Mapping[Permission, str] = {
+    Permission.PUBLIC: "come in",
+    Permission.SIGNED_IN: "come in",
+    Permission.RATE: "rate responses",
+    Permission.REVIEW: "review answers",
+    Permission.READ: "see how others work",
+    Permission.MANAGE: "change projects",
+    Permission.PEOPLE: "invite and change people",
+    Permission.OWN: "change the site itself",
+}
+
 _EVERYBODY = frozenset({Permission.PUBLIC, Permission.SIGNED_IN, Permission.RATE})
 _REVIEWER = _EVERYBODY | {Permission.REVIEW, Permission.READ}
 _MANAGER = _REVIEWER | {Permission.MANAGE, Permission.PEOPLE}

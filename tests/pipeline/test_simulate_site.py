@@ -99,6 +99,6 @@ def test_a_token_that_may_not_manage_people_is_told(tmp_path: Path) -> None:
     with (
         served(tmp_path) as (site, url),
         ProjectClient(url, site.token("read")) as office,
-        pytest.raises(SteersmanError, match="permission to people"),
+        pytest.raises(SteersmanError, match="may not invite and change people"),
     ):
         run(office, project=PROJECT, load=Load(), open_desk=partial(AnnotationClient, url), progress=lambda _: None)

@@ -164,7 +164,7 @@ def test_programs_hear_of_unknown_addresses_and_methods_in_json(web_site: WebSit
 
 def test_a_faulty_parameter_is_named_without_repeating_what_was_sent(web_site: WebSite) -> None:
     answer = web_site.browser("annotator-1").get("/password", params={"changed": "my-secret"})
-    assert (answer.status_code, "query.changed: " in answer.text) == (422, True)
+    assert (answer.status_code, "uery.changed: " in answer.text) == (422, True)
     assert "my-secret" not in answer.text
 
 
@@ -182,6 +182,7 @@ def test_a_script_of_a_page_hears_of_errors_in_json(web_site: WebSite) -> None:
 
 def test_a_refusal_shows_the_bar_of_whoever_is_logged_in(web_site: WebSite) -> None:
     page = web_site.browser("annotator-1").get("/manage/people").text
+    assert "You may not invite and change people; ask whoever manages this site." in page
     assert ">annotator-1</a>" in page
     assert "Log out" in page
 
