@@ -30,6 +30,7 @@ from steersman.store.database.answer_tables import ANSWERS
 from steersman.store.database.audit import Act
 from steersman.store.database.faults import AlreadyAnsweredError, NothingToUndoError
 from steersman.store.database.people import read_member
+from steersman.store.database.reviewing import end_task, reopen_task
 from steersman.store.database.withdrawing import Withdrawal, withdraw
 
 pytest_plugins = ("database_fixtures",)
@@ -132,6 +133,16 @@ def test_a_task_that_flags_had_ended_opens_when_one_is_taken_back(filled: Engine
         give(filled, name, flagged(taken(filled, name).lease))
     assert state(filled, "t1") == "ended"
     undo(filled, "ben")
+    assert state(filled, "t1") == "open"
+
+
+def test_a_task_that_a_reviewer_ended_stays_so_when_a_flag_is_taken_back(filled: Engine) -> None:
+    by = Act("fay", NOON)
+    give(filled, "ann", flagged(taken(filled, "ann").lease))
+    wrote(filled, lambda connection: end_task(connection, "p", "t1", note=None, by=by))
+    undo(filled, "ann")
+    assert state(filled, "t1") == "ended"
+    wrote(filled, lambda connection: reopen_task(connection, "p", "t1", note=None, by=by))
     assert state(filled, "t1") == "open"
 
 

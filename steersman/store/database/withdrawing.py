@@ -5,7 +5,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, Exists, Integer, Row, bindparam, insert, select, update
 
-from steersman.store.database.answer_tables import ANSWERS, WITHDRAWALS
+from steersman.store.database.answer_tables import ANSWERS, REVIEWS, WITHDRAWALS
 from steersman.store.database.audit import Act, record, timestamp
 from steersman.store.database.faults import NothingToUndoError
 from steersman.store.database.leases import lock_member
@@ -62,8 +62,9 @@ def withdraw(connection: Connection, answer_id: int, withdrawal: Withdrawal, *, 
     if not found.surplus:
         values: dict[str, object] = {"num_done": TASKS.c.num_done - 1}
         values |= {"num_active": TASKS.c.num_active + 1} if is_held else {}
-        # with one flag less the task can be rated again
-        values |= {"state": "open"} if found.flags != "[]" else {}
+        # with one flag less the task can be rated again, unless a reviewer ended it
+        is_opened = found.flags != "[]" and not _was_ended_by_reviewer(connection, found.task_key)
+        values |= {"state": "open"} if is_opened else {}
         connection.execute(update(TASKS).where(TASKS.c.task_key == found.task_key).values(values))
     count_for_member(connection, assignment, change=-1)
     record(
@@ -74,6 +75,12 @@ def withdraw(connection: Connection, answer_id: int, withdrawal: Withdrawal, *, 
         subject=str(assignment.lease),
         answer=answer_id,
     )
+
+
+def _was_ended_by_reviewer(connection: Connection, task_key: int) -> bool:
+    verdicts = select(REVIEWS.c.verdict).where(REVIEWS.c.task_key == task_key)
+    decided = verdicts.where(REVIEWS.c.verdict.in_(("ended", "reopened"))).order_by(REVIEWS.c.review_id.desc()).limit(1)
+    return connection.execute(decided).scalar() == "ended"
 
 
 def is_withdrawn() -> Exists:
