@@ -1,0 +1,105 @@
+"""Every page of the site, each in a state worth a look, for tests of what all pages must hold to."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from served_site import ServedSite, Side, served_site
+from web_site import new_task
+
+from steersman.store.database.tasks import NewResponse, NewTask
+
+PEOPLE: Mapping[str, str] = {
+    "mia": "working",
+    "noa": "working",
+    "lee": "working",
+    "tom": "training",
+    "pia": "paused",
+    "kim": "working",
+    "ada": "working",
+}
+SIDES = (Side((4, 3, 4, 2, 1)), Side((1, 0, 3, 1, 4)))
+APART = (Side((2, 3, 4, 2, 1)), SIDES[1])
+RICH = """A text with **all** that Markdown has: `code`, *words*, and ~~none~~ some.
+
+1. one
+2. two
+
+> said before
+
+```python
+def a_function_with_a_long_name(first_argument: int, second_argument: int, third_argument: int) -> int: ...
+```
+
+| a | b | c | d | e | f | g |
+|---|---|---|---|---|---|---|
+| a wide cell | a wide cell | a wide cell | a wide cell | a wide cell | a wide cell | a wide cell |
+
+A formula $a^2 + b^2 = c^2$, and AWordThatIsFarTooLongToStandInOneLineOfAPhoneAndMustBeBrokenSomewhereInTheMiddle.
+
+$$\\sum_{i=0}^{n} \\frac{x_i^2}{1 + x_i} + \\sum_{j=0}^{n} \\frac{y_j^2}{1 + y_j} + \\frac{z^2}{1 + z} + \\frac{a^2}{1 + a}$$
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PageOf:
+    """A page: what it is called here, whose it is, and its address; `status` is what the server answers."""
+
+    name: str
+    user_id: str | None
+    path: str
+    status: int = 200
+
+
+def all_pages(site: ServedSite) -> list[PageOf]:
+    """Return every page, the strangers' first."""
+    return [
+        PageOf("login", None, "/login"),
+        PageOf("join", None, site.invitation_link().removeprefix(site.url)),
+        PageOf("stranger's error", None, "/join?code=gone", 404),
+        PageOf("guideline", "mia", "/guideline"),
+        PageOf("task", "mia", "/task"),
+        PageOf("me", "mia", "/me"),
+        PageOf("password", "mia", "/password"),
+        PageOf("error", "mia", "/manage", 403),
+        PageOf("feedback", "tom", f"/task/feedback?lease={site.last_lease('tom')}"),
+        PageOf("first guideline", "tom", "/task"),
+        PageOf("paused", "pia", "/task"),
+        PageOf("nothing to do", "ada", "/task"),
+        *(
+            PageOf(path, "mara", path)
+            for path in (
+                "/manage",
+                "/manage?choose=1",
+                "/manage/annotators",
+                "/manage/annotators/mia",
+                "/manage/review",
+                "/manage/review/rating-0",
+                "/manage/people",
+                "/manage/people/mia",
+                "/manage/settings",
+                "/manage/settings/guideline",
+                "/manage/settings/new",
+                "/manage/settings/tasks",
+                "/manage/deliveries",
+                "/manage/export",
+            )
+        ),
+    ]
+
+
+@contextmanager
+def filled_site(folder: Path) -> Iterator[ServedSite]:
+    """Serve a site in which something was done."""
+    left, right = (NewResponse(f"rich-{slot}", RICH, f"model-{slot}", None) for slot in range(2))
+    rich = NewTask("rich", f"Prompt of rich?\n\n{RICH}", (left, right))
+    tasks = [new_task(0, kind="training"), new_task(0), rich]
+    with served_site(folder, tasks=tasks, people=PEOPLE) as site:
+        for name, sides in (("noa", SIDES), ("lee", SIDES), ("kim", APART)):
+            site.answer(name, sides, justification="It is right.")
+        site.answer("tom", SIDES)
+        # "rich" is then given out to as many as it needs
+        for name in ("mia", "noa", "lee"):
+            site.claim(name)
+        yield site
