@@ -91,8 +91,9 @@ def test_the_audit_page_shows_one_person_or_one_task(web_site: WebSite) -> None:
     answer(web_site, "annotator-2", helpfulness=4)
     browser = web_site.browser("manager-1")
     of_one = browser.get("/manage/audit?user=annotator-1").text
-    assert "<td>annotator-1</td>" in of_one
-    assert "<td>annotator-2</td>" not in of_one
+    assert '<td class="name">annotator-1</td>' in of_one
+    assert '<td class="name">annotator-2</td>' not in of_one
+    assert "task rating-0" in of_one
     of_task = browser.get("/manage/audit?task=rating-0").text
     assert of_task.count("answer.submitted") == 2
     assert "answer.submitted" not in browser.get("/manage/audit?task=rating-1").text

@@ -67,7 +67,7 @@ def test_known_scores_come_with_the_responses(web_site: WebSite) -> None:
 
 
 def test_whole_tasks_are_taken_as_the_api_takes_them(web_site: WebSite) -> None:
-    whole = {
+    whole: dict[str, object] = {
         "task_id": "a",
         "messages": MESSAGES,
         "source": "ours",

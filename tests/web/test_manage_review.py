@@ -40,6 +40,21 @@ def test_the_queue_shows_the_task_that_annotators_differ_on(web_site: WebSite) -
     assert "0 4 2" in row
 
 
+def test_the_next_task_of_the_queue_is_one_step_away(web_site: WebSite) -> None:
+    browser = web_site.browser("reviewer-1")
+    for number in range(3):
+        for user in ("annotator-1", "annotator-2"):
+            task = web_site.service.claim(PROJECT, user)
+            assert task is not None
+            assert task.task_id == f"rating-{number}"
+            flagged = ResponseScores((None,) * 5)
+            web_site.service.submit(user, answer=Answer(task.lease, (flagged, flagged), ("pii",)))
+    counted_page(browser, "/manage/review")
+    steps = {f"rating-{number}": f"rating-{(number + 1) % 3}" for number in range(3)}
+    for task_id, following in steps.items():
+        assert f"Next task: {following}</a>" in browser.get(f"/manage/review/{task_id}").text
+
+
 def test_flagged_answers_are_in_the_queue_with_their_annotator(web_site: WebSite) -> None:
     answer(web_site, "annotator-2", flags=("pii",))
     page = counted_page(web_site.browser("reviewer-1"), "/manage/review")

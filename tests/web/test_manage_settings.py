@@ -126,7 +126,7 @@ def test_a_new_guideline_is_shown_to_annotators_again(web_site: WebSite) -> None
     with reading(web_site.engine) as connection:
         newest = read_guideline(connection, PROJECT)
     assert (newest.version, newest.markdown) == (2, "# New\n\nRead twice.")
-    assert web_site.service.open_desk(PROJECT, "annotator-1").task is None
+    assert web_site.service.open_desk("annotator-1", project_id=PROJECT).task is None
 
 
 def test_a_preview_is_safe_and_saves_nothing(web_site: WebSite) -> None:

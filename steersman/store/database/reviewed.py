@@ -1,7 +1,7 @@
 """Read what reviewers look at: a task with all that was said of it; and all final scores of a project."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, and_, select
@@ -112,6 +112,16 @@ def leases_of_task(connection: Connection, project_id: str, task_id: str) -> lis
         .order_by(ASSIGNMENTS.c.assignment_id)
     )
     return list(connection.execute(query).scalars())
+
+
+def tasks_of_leases(connection: Connection, leases: Sequence[str]) -> dict[str, str]:
+    """Return the ids of the tasks under those of some texts that are leases."""
+    query = (
+        select(ASSIGNMENTS.c.lease, TASKS.c.task_id)
+        .join(TASKS, TASKS.c.task_key == ASSIGNMENTS.c.task_key)
+        .where(ASSIGNMENTS.c.lease.in_(leases))
+    )
+    return {row.lease: row.task_id for row in connection.execute(query)}
 
 
 def read_adjudications(connection: Connection, project_id: str) -> Iterator[dict[str, object]]:

@@ -22,7 +22,7 @@ from steersman.web.manage.shell import LARGEST_NUMBER, Form, Posted, check_form,
 from steersman.web.permissions import Permission
 from steersman.web.site import Site
 
-_SHOWN = 50
+_SHOWN = 25
 _SLOTS = (0, 1)
 
 
@@ -82,9 +82,21 @@ def _task_page(site: Site, caller: Caller, project: Project, task_id: str, **con
         "preference_words": preference_words,
         "attributes": ATTRIBUTES,
         "levels": range(MAX_SCORE + 1),
+        "following": _following(site, project.project_id, task_id),
         "chosen": {},
     }
     return manage_page(site, "reviewed.html", caller=caller, project=project, context=shown | context)
+
+
+def _following(site: Site, project_id: str, task_id: str) -> str | None:
+    """Return the task that comes behind one in the queue, or the first of the queue; None when nothing waits."""
+    found = site.live.look(project_id, patience_seconds=0.0)
+    tasks = () if found is None else found.queue.tasks
+    waiting = [each.task_id for each in tasks if not each.is_settled or each.task_id == task_id]
+    if task_id in waiting:
+        place = waiting.index(task_id)
+        waiting = [*waiting[place + 1 :], *waiting[:place]]
+    return waiting[0] if waiting else None
 
 
 def _decide(connection: Transaction, project_id: str, task_id: str, *, form: Form, by: Act) -> str:
