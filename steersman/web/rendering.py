@@ -41,7 +41,7 @@ def _markdown_reader(*, breaks: bool) -> MarkdownIt:
 
 _MARKDOWN = _markdown_reader(breaks=True)
 _PAPER = _markdown_reader(breaks=False)
-_LINE_START = re.compile(r"\s*(?:#{1,6}|[-*+>]|\d+\.)\s+")
+_LINE_START = re.compile(r"^\s*(?:#{1,6}|[-*+>]|\d+\.)\s+")
 
 
 def markdown(text: str) -> Markup:

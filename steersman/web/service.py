@@ -125,7 +125,8 @@ class Service:
             needed = partial(ratings_needed, first=overlap.first, most=overlap.most, max_spread=overlap.max_spread)
             version = str(standing.seen_guideline or standing.newest_guideline)
             rules = AnswerRules(version, needed, overlap.flags_to_end)
-            receipt = submit(connection, answer, user_id=user_id, now=self.now(), rules=rules)
+            timed = _bounded(answer, held_for=self.now() - datetime.fromisoformat(lease.claimed_at))
+            receipt = submit(connection, timed, user_id=user_id, now=self.now(), rules=rules)
             if lease.kind in ("qualification", "gold"):
                 member = read_member(connection, lease.project_id, user_id)
                 judge(connection, member, settings=settings, kind=lease.kind, now=self.now())
@@ -217,6 +218,13 @@ class Service:
         if member.stage != "working":
             return {"training": ("training",), "qualifying": ("qualification",)}.get(member.stage, ())
         return ("gold", "rating") if self.rng.random() < settings.gold.share else ("rating",)
+
+
+def _bounded(answer: Answer, *, held_for: timedelta) -> Answer:
+    """Return an answer whose time at work is not longer than its task was held: a browser may say anything."""
+    if answer.active_seconds is None:
+        return answer
+    return replace(answer, active_seconds=min(answer.active_seconds, max(0.0, held_for.total_seconds())))
 
 
 def _first_project(connection: Transaction, user_id: str) -> str:

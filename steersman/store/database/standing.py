@@ -21,10 +21,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class LeaseStanding:
-    """What an annotator's lease is for, and how many answers were given under it."""
+    """What an annotator's lease is for, since when they have it, and how many answers were given under it."""
 
     project_id: str
     kind: str
+    claimed_at: str
     num_answers: int
 
 
@@ -41,7 +42,7 @@ def read_lease_standing(connection: Connection, lease: str, *, user_id: str) -> 
     row = connection.execute(_LEASE, {"of_lease": lease, "of_user": user_id}).one_or_none()
     if row is None:
         raise UnknownLeaseError("no such task was given to you; claim a task first")
-    return LeaseStanding(row.project_id, row.kind, row.num_answers)
+    return LeaseStanding(row.project_id, row.kind, row.claimed_at, row.num_answers)
 
 
 _STANDING = select(
@@ -63,6 +64,7 @@ _STANDING = select(
 _LEASE = (
     select(
         ASSIGNMENTS.c.project_id,
+        ASSIGNMENTS.c.claimed_at,
         TASKS.c.kind,
         select(func.count())
         .where(ANSWERS.c.assignment_id == ASSIGNMENTS.c.assignment_id)

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from steersman.errors import DataError, SteersmanError
+from steersman.errors import SteersmanError
 from steersman.store.database.faults import UnknownError
 from steersman.web.answer_forms import RatingForm, answer_from_form, flagged_answer, skip_reason
 from steersman.web.desk import Desk, Submitted
@@ -19,6 +19,7 @@ from steersman.web.site import Site
 
 SAVED_COOKIE = "steersman_saved"
 _SEE_OTHER = 303
+_UNPROCESSABLE = 422
 
 
 async def posted(request: Request) -> RatingForm:
@@ -54,7 +55,7 @@ def tasks_router(site: Site, screen: Screen) -> APIRouter:
         except SteersmanError as error:
             if is_script:
                 return JSONResponse({"error": str(error)}, http_status(error))
-            if not isinstance(error, DataError):
+            if http_status(error) != _UNPROCESSABLE:
                 raise
             desk = site.service.desk_of(caller.user_id, lease=form.text("lease"))
             return screen.desk(desk, caller, form=form, error=str(error))
