@@ -1,5 +1,6 @@
 """The routes of a site as they are: what each asks for, and how tests call it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from steersman.web.guard import Guard, Open
 from steersman.web.permissions import Permission
 
 # what stands for the parts of a path: the project is real, so that what comes after it is reached
-_EXAMPLES = {"project_id": PROJECT, "project": PROJECT, "user_id": "nobody-9", "annotator": "nobody-9"}
+_EXAMPLES = {"project_id": PROJECT, "user_id": "nobody-9", "name": "ratings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,7 @@ class StatedRoute:
     @property
     def url(self) -> str:
         """An address that reaches it."""
-        filled = self.path
-        for part in filled.split("/"):
-            if part.startswith("{"):
-                name = part.strip("{}").partition(":")[0]
-                filled = filled.replace(part, _EXAMPLES.get(name, "1"))
-        return filled
+        return re.sub(r"{(\w+)(:\w+)?}", lambda part: _EXAMPLES.get(part[1], "1"), self.path)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} {self.door} {self.permission}"

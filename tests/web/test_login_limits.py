@@ -1,3 +1,5 @@
+import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -102,6 +104,24 @@ def test_tries_at_the_same_time_cannot_pass_the_limit_together(web_site: WebSite
         answers = list(pool.map(lambda _: fail(web_site.stranger(), "annotator-1", times=1)[0], range(12)))
     assert answers.count(401) <= 5
     assert set(answers) <= {401, 429}
+
+
+def num_hashing() -> int:
+    """How many threads are in the middle of a password hash."""
+    stacks = (traceback.extract_stack(frame) for frame in sys._current_frames().values())
+    return sum(any("argon2" in each.filename for each in stack) for stack in stacks)
+
+
+def test_at_most_two_passwords_are_hashed_at_once(web_site: WebSite) -> None:
+    """Each takes 19 MiB; so many tries must not take that many times as much."""
+    seen = set()
+    with ThreadPoolExecutor(12) as pool:
+        tries = [pool.submit(log_in, web_site.stranger(), f"annotator-{1 + n % 3}", PASSWORD) for n in range(24)]
+        while not all(each.done() for each in tries):
+            seen.add(num_hashing())
+    assert {each.result().status_code for each in tries} == {303}
+    assert seen & {1, 2}
+    assert max(seen) <= 2
 
 
 def test_the_password_of_today_cannot_be_guessed_in_an_open_session_either(web_site: WebSite) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import Response
 from routes_of_site import StatedRoute, stated_routes
+from sqlalchemy import Engine, event
 from starlette.routing import Mount
 from web_site import SCOPE_USERS, Browser, WebSite
 
@@ -42,8 +43,12 @@ GET /manage page read
 GET /manage/annotators page read
 GET /manage/annotators/{user_id} page read
 POST /manage/annotators/{user_id} page manage
+GET /manage/audit page manage
 GET /manage/deliveries page manage
 POST /manage/deliveries page manage
+GET /manage/export page read
+GET /manage/export/audit.jsonl page manage
+GET /manage/export/{name}.jsonl page read
 GET /manage/people page people
 POST /manage/people page people
 POST /manage/people/invitations/{invitation_id}/revoke page people
@@ -237,6 +242,24 @@ def test_no_page_repeats_the_host_that_a_client_names(web_site: WebSite) -> None
         if route.method == "GET" and route.door != "api":
             answer = web_site.browser("owner-1").get(route.url, headers={"host": "evil.example"})
             assert "evil.example" not in answer.text + json.dumps(dict(answer.headers)), str(route)
+
+
+def test_a_page_looks_its_session_up_once(web_site: WebSite) -> None:
+    seen: list[str] = []
+
+    def look(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+
+    pages = [route for route in routes(web_site.app) if route.door == "page" and route.method == "GET"]
+    browsers = [web_site.browser("annotator-1" if each.permission is Permission.RATE else "owner-1") for each in pages]
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        for route, browser in zip(pages, browsers, strict=True):
+            seen.clear()
+            browser.get(route.url)
+            assert sum("JOIN sessions" in each for each in list(seen)) == 1, str(route)
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
 
 
 def test_a_slash_too_many_leads_nowhere(web_site: WebSite) -> None:
