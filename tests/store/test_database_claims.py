@@ -1,6 +1,7 @@
 """Who gets which task, and for how long."""
 
 from dataclasses import replace
+from datetime import datetime
 from random import Random
 
 import pytest
@@ -36,8 +37,8 @@ from steersman.store.database.task_tables import TASKS
 pytest_plugins = ("database_fixtures",)
 
 
-def beat(engine: Engine, name: str, lease: str, *, now: object = NOON) -> LeasedTask:
-    return wrote(engine, lambda connection: heartbeat(connection, lease, user_id=name, now=now, rules=RULES))  # type: ignore[arg-type]
+def beat(engine: Engine, name: str, lease: str, *, now: datetime = NOON) -> LeasedTask:
+    return wrote(engine, lambda connection: heartbeat(connection, lease, user_id=name, now=now, rules=RULES))
 
 
 def put_back(engine: Engine, name: str, lease: str) -> None:
@@ -180,7 +181,8 @@ def test_skipping_twice_frees_one_place(filled: Engine) -> None:
 def test_the_last_draft_comes_with_the_task(filled: Engine) -> None:
     lease = taken(filled, "ann").lease
     for draft in ("{}", '{"helpfulness": 3}'):
-        wrote(filled, lambda connection, text=draft: save_draft(connection, lease, user_id="ann", draft=text, now=NOON))  # type: ignore[misc]
+        with writing(filled) as connection:
+            save_draft(connection, lease, user_id="ann", draft=draft, now=NOON)
     assert looked_at(filled, "ann", lease).draft == '{"helpfulness": 3}'
 
 

@@ -8,13 +8,14 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from database_work import NAMES, SITE, fill, new_task
-from sqlalchemy import Engine, Row, func, select
+from sqlalchemy import Engine, Executable, Row, func, select
 
 from steersman.config.annotating import ProjectSettings
 from steersman.store.database.answer_tables import ANSWERS, RATINGS, WITHDRAWALS
@@ -126,9 +127,9 @@ def played(engine: Engine) -> dict[str, str | None]:
     return states
 
 
-def rows(engine: Engine, query: object) -> "list[Row[tuple[object, ...]]]":
+def rows(engine: Engine, query: Executable) -> Sequence[Row[*tuple[Any, ...]]]:
     with reading(engine) as connection:
-        return list(connection.execute(query).all())  # type: ignore[call-overload]
+        return connection.execute(query).all()
 
 
 def faults_of_tasks(engine: Engine) -> Iterator[str]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from steersman.errors import ConfigError
 from steersman.store.database.audit import Act
+from steersman.store.database.connection import writing
 from steersman.store.database.faults import TakenError, UnknownError
 from steersman.store.database.invitations import (
     NewInvitation,
@@ -81,8 +82,8 @@ def test_the_last_owner_stays_an_owner(engine: Engine) -> None:
     new_user(engine, "ben", "owner")
     wrote(engine, lambda connection: change_user(connection, "ben", role="manager", is_active=True, by=SITE))
     for role, is_active in (("manager", True), ("owner", False)):
-        with pytest.raises(ConfigError, match="only owner"):
-            wrote(engine, lambda connection: change_user(connection, "ann", role=role, is_active=is_active, by=SITE))  # noqa: B023 - called at once
+        with pytest.raises(ConfigError, match="only owner"), writing(engine) as connection:
+            change_user(connection, "ann", role=role, is_active=is_active, by=SITE)
 
 
 def test_the_password_of_somebody_who_may_not_come_in_is_not_given(engine: Engine) -> None:
@@ -176,8 +177,8 @@ def test_an_invitation_ends_with_its_time_and_when_it_is_revoked(filled: Engine)
     assert saw(filled, lambda connection: find_invitation(connection, secret, now=NOON + HOUR)) is None
     (invitation,) = saw(filled, read_invitations)
     for hours in (0, 1):
-        by = Act(None, NOON + hours * HOUR)
-        wrote(filled, lambda connection, by=by: revoke_invitation(connection, invitation.invitation_id, by=by))  # type: ignore[misc]
+        with writing(filled) as connection:
+            revoke_invitation(connection, invitation.invitation_id, by=Act(None, NOON + hours * HOUR))
     assert saw(filled, lambda connection: find_invitation(connection, secret, now=NOON)) is None
     # the second time changes nothing
     assert saw(filled, read_invitations)[0].revoked_at == SITE.now.isoformat(timespec="microseconds")

@@ -5,6 +5,7 @@ from database_work import NOON, SITE, events, fill, new_task, rate, saw, wrote
 from sqlalchemy import Engine
 
 from steersman.errors import ConfigError
+from steersman.store.database.connection import writing
 from steersman.store.database.faults import TakenError, UnknownError
 from steersman.store.database.origin import Origin, add_origin, read_origin
 from steersman.store.database.projects import (
@@ -109,10 +110,6 @@ def test_the_origin_of_the_tasks_comes_out_as_it_went_in(filled: Engine) -> None
 
 def test_the_inputs_of_a_second_import_get_a_number(filled: Engine) -> None:
     for sha256 in ("0", "1"):
-        wrote(
-            filled,
-            lambda connection, sha256=sha256: add_origin(  # type: ignore[misc]
-                connection, "p", Origin((), {"prompts": sha256}, simulated=False), now=NOON
-            ),
-        )
+        with writing(filled) as connection:
+            add_origin(connection, "p", Origin((), {"prompts": sha256}, simulated=False), now=NOON)
     assert saw(filled, lambda connection: read_origin(connection, "p")).inputs == {"prompts": "0", "prompts-2": "1"}

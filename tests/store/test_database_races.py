@@ -72,7 +72,8 @@ def test_the_same_project_is_made_by_one_of_two(engine: Engine) -> None:
 
 def test_two_owners_cannot_make_each_other_something_less(engine: Engine) -> None:
     for name in ("ann", "ben"):
-        wrote(engine, lambda connection, name=name: add_user(connection, name, role="owner", by=SITE))  # type: ignore[misc]
+        with writing(engine) as connection:
+            add_user(connection, name, role="owner", by=SITE)
     outcome = meet(
         engine,
         lambda connection: change_user(connection, "ann", role="manager", is_active=True, by=SITE),
