@@ -132,7 +132,9 @@ def _comparison(form: RatingForm, *, faults: list[str]) -> Comparison | None:
 
 def _revision(form: RatingForm) -> int:
     text = form.text("revision")
-    return int(text) if text.isascii() and text.isdigit() and int(text[:5]) <= MAX_REVISION else 0
+    # not more digits than the highest has: some numbers are too long to be read
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_REVISION))
+    return int(text) if is_number and int(text) <= MAX_REVISION else 0
 
 
 def _active_seconds(form: RatingForm) -> float | None:

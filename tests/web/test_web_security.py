@@ -226,6 +226,14 @@ def test_a_client_that_hangs_up_is_no_fault_of_ours(web_site: WebSite) -> None:
     assert sent[0]["status"] == 400
 
 
+@pytest.mark.parametrize("number", ["00001" + "9" * 30, "9" * 5000, "-1", "1e9", "\u0661", "\x00"])
+def test_a_strange_number_in_a_form_is_no_fault_of_ours(web_site: WebSite, number: str) -> None:
+    task = web_site.service.claim(PROJECT, "annotator-1")
+    assert task is not None
+    form = {"action": "flag", "flag": "pii", "lease": task.lease, "revision": number, "active_seconds": number}
+    assert web_site.browser("annotator-1").submit("/task/submit", form).status_code in (303, 422)
+
+
 def test_whatever_somebody_is_called_is_shown_as_text(web_site: WebSite) -> None:
     page = web_site.stranger().post("/login", data={"name": "<img src=x>", "password": "x"}).text
     assert "<img" not in page
