@@ -7,15 +7,17 @@ import multiprocessing.process
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from steersman.errors import RunError
+from steersman.errors import RunError, SteersmanError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -77,7 +79,25 @@ def serve_processes(
             if workers == 1:
                 uvicorn.Server(config).run(sockets=[listener])
             else:
-                Multiprocess(config, sockets=[listener]).run()
+                CheckedProcesses(config, sockets=[listener], check=make_app).run()
+
+
+class CheckedProcesses(Multiprocess):
+    """Processes that serve; what keeps them from starting is told once, by the process that starts them."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], *, check: Callable[[], object]) -> None:
+        super().__init__(config, sockets)
+        self._check = check
+
+    def init_processes(self) -> None:
+        """Start all, and while they load look for what they will meet."""
+        super().init_processes()
+        try:
+            self._check()
+        except SteersmanError:
+            self.terminate_all()
+            self.join_all()
+            raise
 
 
 def _made_in_process(make_app: Callable[[], FastAPI]) -> FastAPI:
@@ -85,7 +105,11 @@ def _made_in_process(make_app: Callable[[], FastAPI]) -> FastAPI:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-    return make_app()
+    try:
+        return make_app()
+    except SteersmanError:
+        # the process that started this one tells
+        sys.exit(STARTUP_FAILURE)
 
 
 def _end_after(parent: multiprocessing.process.BaseProcess) -> None:

@@ -36,11 +36,9 @@ class _Given(TypedDict):
 def simulate(tables: tuple[Path, ...], out: Path | None, seed: int, as_json: bool, **given: Unpack[_Given]) -> None:
     """Rate responses by a modelled crowd, with the 3 -> 5 rule; docs/crowd.md states the model.
 
-    With --out into a file; with --url through the API of a running site, as a load test or to try the site out.
+    With --out into a file; with --url and --token through the API of a running site, as a load test or to try it out.
 
     Example: steersman annotate simulate prompts.jsonl responses.jsonl --out ratings/ratings.jsonl
-
-    Example: steersman annotate simulate --url http://127.0.0.1:8000 --token TOKEN --annotators 20
     """
     if given["url"] is not None:
         if tables or out is not None:

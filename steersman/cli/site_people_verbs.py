@@ -65,7 +65,7 @@ def add(place: str, tables: tuple[Path, ...], as_json: bool, **given: Unpack[_Gi
 @click.command()
 @click.argument("place")
 @click.argument("name")
-@click.option("--role", type=click.Choice(_ROLES), required=True)
+@click.option("--role", type=click.Choice(_ROLES), required=True, help="What they may do.")
 @_project_option
 @as_json_option
 def user(place: str, name: str, role: str, project: str | None, as_json: bool) -> None:

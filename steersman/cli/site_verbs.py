@@ -65,9 +65,6 @@ def serve_site(place: str, host: str, port: int, workers: int, is_secure: bool) 
     """
     from steersman.cli.server import serve_processes
 
-    if workers > 1:
-        # faults are told, and old tables brought up to date, by one process and not by each
-        make_site(place, is_secure=is_secure)
     serve_processes(
         partial(make_site, place, is_secure=is_secure),
         host=host,

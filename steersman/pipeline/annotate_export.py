@@ -14,7 +14,7 @@ from steersman.pipeline.lineages import Inheritance
 from steersman.pipeline.ratings_place import STAGE, check_place
 from steersman.records import ATTRIBUTES, MAX_SCORE, MIN_SCORE
 from steersman.store.database.connection import Transaction, open_database, reading
-from steersman.store.database.exporting import read_preferences, read_ratings
+from steersman.store.database.exporting import count_rated_tasks, read_preferences, read_ratings
 from steersman.store.database.origin import Origin, read_origin
 from steersman.store.database.reviewed import read_adjudications
 from steersman.store.files import write_lines
@@ -46,7 +46,6 @@ class _Counts:
     surplus: int = 0
     flagged: int = 0
     is_simulated: bool = False
-    tasks: set[str] = field(default_factory=set)
     annotators: set[str] = field(default_factory=set)
     digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
@@ -55,7 +54,6 @@ class _Counts:
         self.surplus += row["surplus"] is True
         self.flagged += bool(row["flags"])
         self.is_simulated = self.is_simulated or row["simulated"] is True
-        self.tasks.add(str(row["task_id"]))
         self.annotators.add(str(row["annotator"]))
 
 
@@ -82,6 +80,7 @@ def export(place: str | Path, *, out: Path, project_id: str | None = None) -> di
                 write_lineage(out.parent, _lineage(counts, origin=origin, others=others, name=out.stem))
 
             write_lines(out, blocks(), table=RATINGS)
+            tasks = count_rated_tasks(connection, chosen)
             preferences = _write_beside(
                 _beside(out, "preferences"),
                 (row for _, row in read_preferences(connection, chosen)),
@@ -97,7 +96,7 @@ def export(place: str | Path, *, out: Path, project_id: str | None = None) -> di
         "ratings": counts.ratings,
         "preferences": preferences,
         "adjudications": adjudications,
-        "tasks": len(counts.tasks),
+        "tasks": tasks,
         "annotators": len(counts.annotators),
         "surplus": counts.surplus,
         "flagged": counts.flagged,

@@ -213,8 +213,8 @@ def _timed(tally: _Tally, times: list[float]) -> Iterator[None]:
 def _say(desk: Desk, task: Claimed, opinion: Opinion, *, compares: bool) -> None:
     left, right = (_named(scores) for scores in opinion.scores)
     why = f"Simulated: helpfulness is {left['helpfulness']} on the left and {right['helpfulness']} on the right."
-    more = {"comparison": {"strength": opinion.strength, "justification": why}} if compares else {}
-    desk.submit(task.lease, responses=[left, right], simulated=True, **more)
+    comparison = {"strength": opinion.strength, "justification": why} if compares else None
+    desk.submit(task.lease, responses=[left, right], simulated=True, comparison=comparison)
 
 
 def _named(scores: Sequence[int]) -> Scores:

@@ -1,12 +1,12 @@
 """Read ratings and preferences out of a project, row by row, in order of submission."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Select, and_, case, select
+from sqlalchemy import Connection, Select, and_, case, func, select
 
 from steersman.records import ATTRIBUTES
 from steersman.store.database.answer_tables import ANSWERS, RATINGS
@@ -39,10 +39,21 @@ def read_ratings(
     """
     rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(_ratings(project_id, cursor or Cursor()))
     for found in rows:
-        number, *values = tuple[Any, ...](found)
+        number, *values = cast("Sequence[Any]", found)
         row: dict[str, object] = dict(zip(_RATING_COLUMNS, values, strict=True))
         row["flags"] = [*_parsed_flags(str(row["flags"]))]
         yield number, row
+
+
+def count_rated_tasks(connection: Connection, project_id: str) -> int:
+    """Return how many tasks the rows of `read_ratings` are of."""
+    query = (
+        select(func.count(ANSWERS.c.task_key.distinct()))
+        .join(ASSIGNMENTS, ASSIGNMENTS.c.assignment_id == ANSWERS.c.assignment_id)
+        .join(TASKS, TASKS.c.task_key == ANSWERS.c.task_key)
+        .where(ASSIGNMENTS.c.project_id == project_id, TASKS.c.kind.in_(_KINDS), ~is_withdrawn())
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def read_preferences(
@@ -66,7 +77,7 @@ def read_preferences(
         .join(ASSIGNMENTS, ASSIGNMENTS.c.assignment_id == ANSWERS.c.assignment_id)
         .join(TASKS, TASKS.c.task_key == ANSWERS.c.task_key)
         .where(
-            TASKS.c.project_id == project_id,
+            ASSIGNMENTS.c.project_id == project_id,
             TASKS.c.kind == "rating",
             ANSWERS.c.compared,
             ANSWERS.c.surplus.is_(False),
@@ -117,7 +128,8 @@ def _ratings(project_id: str, cursor: Cursor) -> Select[tuple[object, ...]]:
         .join(TASKS, TASKS.c.task_key == ANSWERS.c.task_key)
         .join(RESPONSES, and_(RESPONSES.c.task_key == ANSWERS.c.task_key, RESPONSES.c.slot == RATINGS.c.slot))
         .where(
-            TASKS.c.project_id == project_id,
+            # by a column without an index, so that rows are read in their order instead of being sorted
+            ASSIGNMENTS.c.project_id == project_id,
             TASKS.c.kind.in_(_KINDS),
             ~is_withdrawn(),
             RATINGS.c.rating_id > cursor.after,
