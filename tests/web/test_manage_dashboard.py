@@ -65,7 +65,7 @@ def test_among_several_projects_one_is_chosen(web_site: WebSite) -> None:
     assert "Winter ratings" in browser.get("/manage?project=winter").text
     unclear = browser.get("/manage/annotators")
     assert unclear.status_code == 422
-    assert "choose a project" in unclear.text
+    assert "hoose a project first" in unclear.text
 
 
 def test_an_unknown_project_is_not_found(web_site: WebSite) -> None:

@@ -1,13 +1,15 @@
 import re
+from html import unescape
 
 import pytest
 from counted_pages import counted_page
-from web_site import PROJECT, WebSite
+from web_site import PROJECT, WebSite, new_task
 
 from steersman.records import ATTRIBUTES
 from steersman.store.database.answers import Answer, Comparison, ResponseScores
-from steersman.store.database.connection import reading
+from steersman.store.database.connection import reading, writing
 from steersman.store.database.reviewed import ReviewedTask, read_reviewed_task
+from steersman.store.database.tasks import NewTask, add_tasks
 
 pytest_plugins = ("web_fixtures",)
 TASK = "/manage/review/rating-0"
@@ -131,6 +133,20 @@ def test_a_task_is_ended_and_opened_again(web_site: WebSite) -> None:
     assert reviewed(web_site).state == "ended"
     browser.submit(TASK, {"action": "reopen"})
     assert reviewed(web_site).state == "open"
+
+
+def test_a_task_with_an_odd_id_is_reviewed_like_any_other(web_site: WebSite) -> None:
+    odd = "50% of a/b?c#d &+\u00e9"
+    like = new_task(100)
+    with writing(web_site.engine) as connection:
+        add_tasks(connection, PROJECT, [NewTask(odd, like.prompt, like.responses)], need=3, by=web_site.by)
+    browser = web_site.browser("reviewer-1")
+    page = browser.get("/manage/review", params={"task": odd}).text
+    action = re.search(r'<form method="post" action="(/manage/review/[^"]+)"', page)
+    assert action is not None
+    sent = browser.submit(unescape(action[1]), {"action": "end"})
+    assert sent.status_code == 303
+    assert "The task has ended." in browser.get(sent.headers["location"]).text
 
 
 def test_an_unknown_action_changes_nothing(web_site: WebSite) -> None:

@@ -9,6 +9,7 @@ from steersman.dataset.agreement import STAGES
 from steersman.store.database.audit import Act
 from steersman.store.database.connection import reading, writing
 from steersman.store.database.deliveries import read_priorities, set_priority
+from steersman.store.database.locking import lock_project
 from steersman.store.database.projects import change_settings, project_ids, read_project
 from steersman.web.guard import Caller
 from steersman.web.manage.charts import day_bars, share_bar
@@ -91,6 +92,7 @@ def _set_priority(site: Site, project_id: str, form: Form, *, by: Act) -> None:
 def _pause(site: Site, project_id: str, form: Form, *, by: Act) -> None:
     delivery = form.text("delivery")
     with writing(site.engine) as connection:
+        lock_project(connection, project_id)
         settings = project_settings(connection, project_id)
         others = tuple(each for each in settings.paused_deliveries if each != delivery)
         paused = (*others, delivery) if form.text("action") == "pause" and delivery else others

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from steersman.errors import DataError
 from steersman.store.database.audit import Act
 from steersman.store.database.connection import reading, writing
+from steersman.store.database.locking import lock_project
 from steersman.store.database.projects import Project, change_guideline, read_guideline
 from steersman.store.database.versions import guideline_versions_of
 from steersman.web.guard import Caller
@@ -74,6 +75,7 @@ def _change(site: Site, project: Project, form: Form, *, by: Act) -> str:
     if not markdown.strip() or len(markdown) > _MAX_LENGTH:
         raise DataError(f"the guideline needs 1 to {_MAX_LENGTH} characters, got {len(markdown)}")
     with writing(site.engine) as connection:
+        lock_project(connection, project.project_id)
         newest = read_guideline(connection, project.project_id)
         if form.text("base") != str(newest.version):
             raise DataError("somebody else changed the guideline meanwhile; copy your text, and open this page anew")

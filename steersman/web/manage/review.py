@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from steersman.errors import DataError, join_faults
 from steersman.records import ATTRIBUTES, MAX_SCORE, text_to_messages
 from steersman.store.database.audit import Act
-from steersman.store.database.connection import Transaction, reading, writing
+from steersman.store.database.connection import Transaction, reading, retrying, writing
 from steersman.store.database.faults import AlreadyAnsweredError
 from steersman.store.database.projects import Project
 from steersman.store.database.review_queue import doubted_answers, flagged_answers
@@ -61,8 +61,7 @@ def review_router(site: Site) -> APIRouter:
         shown = needed_project(site, project)
         by = Act(caller.user_id, site.now())
         try:
-            with writing(site.engine) as connection:
-                done = _decide(connection, shown.project_id, task_id, form=form, by=by)
+            done = _decided(site, shown.project_id, task_id, form=form, by=by)
         except (DataError, AlreadyAnsweredError) as error:
             context = {"chosen": form.fields, "status": http_status(error)}
             return _task_page(site, caller, shown, task_id, error=str(error), **context)
@@ -97,6 +96,12 @@ def _following(site: Site, project_id: str, task_id: str) -> str | None:
         place = waiting.index(task_id)
         waiting = [*waiting[place + 1 :], *waiting[:place]]
     return waiting[0] if waiting else None
+
+
+@retrying
+def _decided(site: Site, project_id: str, task_id: str, *, form: Form, by: Act) -> str:
+    with writing(site.engine) as connection:
+        return _decide(connection, project_id, task_id, form=form, by=by)
 
 
 def _decide(connection: Transaction, project_id: str, task_id: str, *, form: Form, by: Act) -> str:

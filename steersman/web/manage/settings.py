@@ -10,6 +10,7 @@ from steersman.config.annotating import ProjectSettings
 from steersman.errors import ConfigError, DataError
 from steersman.store.database.audit import Act
 from steersman.store.database.connection import reading, writing
+from steersman.store.database.locking import lock_project
 from steersman.store.database.projects import Project, add_project, change_settings, read_project
 from steersman.store.database.versions import SettingsVersion, settings_versions
 from steersman.web.faults import http_status
@@ -105,6 +106,7 @@ def _described(versions: list[SettingsVersion]) -> list[tuple[SettingsVersion, l
 def _change(site: Site, project: Project, sent: Mapping[str, str], *, by: Act) -> str:
     settings = parsed_settings(sent)
     with writing(site.engine) as connection:
+        lock_project(connection, project.project_id)
         newest = read_project(connection, project.project_id).settings_version
         if sent.get("base") != str(newest):
             raise DataError("somebody else changed the settings meanwhile; open this page anew and change them again")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -124,4 +125,4 @@ def manage_page(
 def go_to(path: str, *, project: Project | None, done: str) -> RedirectResponse:
     """Return the way back after a form: the page at `path` of the project, which then says what was done."""
     mine = f"project={project.project_id}&" if project is not None else ""
-    return RedirectResponse(f"{path}?{mine}done={done}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{quote(path)}?{mine}done={done}", HTTPStatus.SEE_OTHER)
