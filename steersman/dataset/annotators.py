@@ -98,14 +98,18 @@ def _speed(grid: RatingGrid, seconds: FloatArray, *, among: BoolArray) -> tuple[
     Times are geometric means.
     """
     where = among[grid.annotator] & ~np.isnan(seconds)
-    response, person = grid.response[where], grid.annotator[where]
-    logs = np.log(np.maximum(seconds[where], _SHORTEST_SECONDS))
+    response, person, logs = grid.response[where], grid.annotator[where], seconds[where]
+    # in place: these are the largest arrays that judging annotators needs
+    np.log(np.maximum(logs, _SHORTEST_SECONDS, out=logs), out=logs)
     number = np.bincount(response, minlength=grid.task.size)
-    total = np.bincount(response, weights=logs, minlength=grid.task.size)
-    is_met = number[response] > 1
-    others = (total[response] - logs)[is_met] / (number[response][is_met] - 1)
+    # of no ratings bincount makes whole numbers, whatever the weights
+    gaps = np.bincount(response, weights=logs, minlength=grid.task.size).astype(np.float64, copy=False)[response]
+    gaps -= logs
+    gaps /= np.maximum(number - 1, 1)[response]
+    np.subtract(logs, gaps, out=gaps)
+    is_met = (number > 1)[response]
     own = _mean_by(person, logs, people=among.size)
-    ratio = _mean_by(person[is_met], logs[is_met] - others, people=among.size)
+    ratio = _mean_by(person[is_met], gaps[is_met], people=among.size)
     return np.exp(own), np.exp(ratio), np.bincount(person[is_met], minlength=among.size)
 
 

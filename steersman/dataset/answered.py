@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from steersman.dataset.grid import BoolArray, FloatArray, IntArray, RatingGrid, ScoreArray
 from steersman.records import ATTRIBUTES, NUM_LEVELS
+from steersman.stats.arrays import AnyInts
 
 UNGIVEN = -1
 # numbers are made into codes with what was given: with a level, or with all levels of an answer, of which one is "none"
@@ -100,23 +101,7 @@ def _named(answered: Answered) -> tuple[tuple[str, ...], IntArray]:
 
 
 def _grid(answered: Answered, annotator: IntArray, *, where: BoolArray, order: TaskOrder) -> RatingGrid:
-    answers = np.flatnonzero(where)
-    answers = answers[np.lexsort((annotator[answers], order.of_answer[answers]))]
-    task = order.of_answer[answers]
-    sizes = np.bincount(task, minlength=order.tasks.size)
-    starts = (np.cumsum(sizes) - sizes)[task]
-    # the ratings of a task's first response, then those of its second
-    places = (starts + np.arange(answers.size), starts + np.arange(answers.size) + sizes[task])
-    number, narrow = 2 * answers.size, _narrow(2 * order.tasks.size, codes=NUM_LEVELS)
-    scores = np.empty((number, answered.scores.shape[2]), dtype=np.int8)
-    response, rows = np.empty(number, dtype=narrow), np.empty(number, dtype=_narrow(answered.task.size, codes=1))
-    for place, here in enumerate(places):
-        side = order.first_slot[task] ^ place ^ answered.left_slot[answers]
-        scores[here] = answered.scores[answers, side]
-        response[here] = 2 * task + place
-        rows[here] = answers
-    is_rated = (scores != UNGIVEN).any(axis=1)
-    scores, response, rows = scores[is_rated], response[is_rated], rows[is_rated]
+    scores, response, rows = _ratings(answered, annotator, where=where, order=order)
     given = scores != UNGIVEN
     scores[~given] = 0
     return RatingGrid(
@@ -129,6 +114,28 @@ def _grid(answered: Answered, annotator: IntArray, *, where: BoolArray, order: T
         rows=cast("IntArray", rows),
         num_tasks=order.tasks.size,
     )
+
+
+def _ratings(
+    answered: Answered, annotator: IntArray, *, where: BoolArray, order: TaskOrder
+) -> tuple[ScoreArray, AnyInts, AnyInts]:
+    """Return scores, response and answer of each rating, sorted by response, then annotator; unrated ones are gone."""
+    answers = np.flatnonzero(where)
+    answers = answers[np.lexsort((annotator[answers], order.of_answer[answers]))]
+    task = order.of_answer[answers]
+    sizes = np.bincount(task, minlength=order.tasks.size)
+    # the ratings of a task's first response, then those of its second
+    first = (np.cumsum(sizes) - sizes)[task] + np.arange(answers.size)
+    number = 2 * answers.size
+    scores = np.empty((number, answered.scores.shape[2]), dtype=np.int8)
+    response = np.empty(number, dtype=_narrow(2 * order.tasks.size, codes=NUM_LEVELS))
+    rows = np.empty(number, dtype=_narrow(answered.task.size, codes=1))
+    for place, here in enumerate((first, first + sizes[task])):
+        scores[here] = answered.scores[answers, order.first_slot[task] ^ place ^ answered.left_slot[answers]]
+        response[here] = 2 * task + place
+        rows[here] = answers
+    is_rated = (scores != UNGIVEN).any(axis=1)
+    return scores[is_rated], response[is_rated], rows[is_rated]
 
 
 def _ranks(response: npt.NDArray[np.integer], time: IntArray, *, num_responses: int) -> npt.NDArray[np.integer]:

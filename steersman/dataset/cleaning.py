@@ -126,8 +126,8 @@ def cleaning_stages(
     annotators where distances tie.
     """
     is_trusted = np.ones(grid.response.size, dtype=np.bool_) if trusted is None else trusted
-    every = np.ones(grid.scores.shape, dtype=np.bool_)
-    selected = every & is_trusted[:, None]
+    shape = grid.scores.shape
+    selected = np.repeat(is_trusted[:, None], shape[1], axis=1)
     # of a response with few ratings all are kept: only the others are looked at
     sizes = np.bincount(grid.response[is_trusted], minlength=grid.task.size)
     is_open = is_trusted & (sizes > rules.keep)[grid.response]
@@ -135,9 +135,10 @@ def cleaning_stages(
     reasons = _task_reasons(grid, selected, rules=rules)
     is_kept = np.array([reason is None for reason in reasons], dtype=np.bool_)
     return Stages(
-        first_three=every & (grid.rank < FIRST_RATINGS)[:, None],
-        all=every,
-        trusted=every & is_trusted[:, None],
+        # views: what is the same for all attributes is held once
+        first_three=np.broadcast_to((grid.rank < FIRST_RATINGS)[:, None], shape),
+        all=np.broadcast_to(np.True_, shape),
+        trusted=np.broadcast_to(is_trusted[:, None], shape),
         selected=selected,
         final=selected & is_kept[grid.task[grid.response]][:, None],
         task_reasons=reasons,

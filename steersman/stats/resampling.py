@@ -18,7 +18,7 @@ from steersman.stats.arrays import AnyInts, FloatArray, IntArray, Numbering, int
 from steersman.stats.counts import TableStack
 
 _MOST_KINDS = 2_048
-_CHUNK_CELLS = 4_000_000
+_CHUNK_CELLS = 500_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -179,6 +179,7 @@ def snapshot_of(engine: Database, loaded: Loaded, *, project_id: str) -> Snapsho
 
     cleaned = clean_loaded(loaded, first_slots=slots)
     agreement = agreement_of(cleaned)
+    give_memory_back()
     with reading(engine) as connection:
         return Snapshot(
             project_id=project_id,
