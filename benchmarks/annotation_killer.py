@@ -80,7 +80,13 @@ class Killer:
 
     async def _start(self, port: int) -> None:
         command = site_command(self.place.database, port=port)
-        self._servers[port] = await asyncio.to_thread(start, command, port=port, log=self.log, first_page=_FIRST_PAGE)
+        thread = asyncio.to_thread(start, command, port=port, log=self.log, first_page=_FIRST_PAGE)
+        starting = asyncio.ensure_future(thread)
+        try:
+            await asyncio.shield(starting)
+        finally:
+            # also when this is cancelled: a thread goes on, and its server must be ended
+            self._servers[port] = await starting
 
     def _kill_backend(self) -> None:
         found = self.place.backends()
