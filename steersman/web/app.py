@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from steersman.store.database.connection import open_database
 from steersman.web.accounts import accounts_router
 from steersman.web.api import api_router
+from steersman.web.assets import STATIC, Assets
 from steersman.web.explaining import explain_errors
 from steersman.web.headers import SiteHeaders
 from steersman.web.live.statistics import LiveStatistics
@@ -48,7 +48,7 @@ def create_app(database: str | Path, *, now: Callable[[], datetime], is_secure: 
     )
     for router in (accounts_router(site), pages_router(site), manage_router(site), api_router(site)):
         app.include_router(router)
-    app.mount("/static", StaticFiles(packages=[("steersman.web", "static")]), name="static")
+    app.mount(STATIC, Assets(), name="static")
     app.add_middleware(SiteHeaders, is_secure=is_secure)
     explain_errors(app, site)
     return app

@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
+from steersman.web.assets import static_path
 from steersman.web.mathematics import add_formulas
 
 # at most about 100 MB of HTML, and a tenth of that for texts of usual length
@@ -82,4 +83,5 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"markdown": markdown, "paper": paper, "paper_line": paper_line}
+    environment.globals["static"] = static_path()
     return environment

@@ -11,6 +11,7 @@ from steersman.store.database.exporting import read_preferences, read_ratings
 from steersman.store.database.projects import change_settings
 from steersman.store.database.tasks import NewResponse, NewTask, add_tasks
 from steersman.web.answers import SIDES
+from steersman.web.assets import version
 
 pytest_plugins = ("web_fixtures",)
 
@@ -88,11 +89,17 @@ def test_the_page_loads_nothing_from_elsewhere(web_site: WebSite) -> None:
     assert {browser.get(each).status_code for each in addresses if each.startswith("/static/")} == {200}
 
 
-def test_scripts_of_the_page_import_only_files_that_are_there(web_site: WebSite) -> None:
+def test_static_files_are_kept_for_good_under_an_address_that_names_their_version(web_site: WebSite) -> None:
     browser = web_site.browser("annotator-1")
-    names = re.findall(r'from "\./([a-z]+\.js)"', browser.get("/static/task.js").text)
+    [script] = re.findall(r'src="([^"]+/task\.js)"', browser.get("/task").text)
+    folder = script.removesuffix("task.js")
+    names = re.findall(r'from "\./([a-z]+\.js)"', browser.get(script).text)
     assert len(names) == 5
-    assert [browser.get(f"/static/{name}").status_code for name in names] == [200] * 5
+    kept = {browser.get(folder + name).headers["cache-control"] for name in [*names, "task.css", "icon.svg"]}
+    assert kept == {"public, max-age=31536000, immutable"}
+    assert browser.get(folder.replace(version(), "0" * 12) + "task.js").status_code == 404
+    assert browser.get("/static/task.js").headers["cache-control"] == "no-cache"
+    assert browser.get(folder + "../answers.py").status_code == 404
 
 
 def test_a_page_of_short_responses_is_small(web_site: WebSite) -> None:

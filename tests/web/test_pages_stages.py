@@ -153,9 +153,9 @@ def test_the_test_counts_responses_and_a_good_one_leads_to_work(web_site: WebSit
         page = browser.get("/task").text
         counted += re.findall(r"Test: (\d of \d) responses", page)
         left_is_good = page.index("Response 0 of") < page.index("Response 1 of")
-        good, bad = ("left", "right") if left_is_good else ("right", "left")
+        bad = "right" if left_is_good else "left"
         scores = {f"{bad}_{name}": "1" for name in ("helpfulness", "correctness", "complexity", "verbosity")}
-        rate(browser, **scores, **{f"{good}_coherence": "3"})
+        browser.submit("/task/submit", {**full_form(opened(browser)), **scores})
     assert counted == ["0 of 4", "2 of 4"]
     assert "Prompt of rating-0?" in browser.get("/task").text
 
