@@ -127,6 +127,18 @@ def test_an_expired_lease_is_taken_back_by_one_of_two(filled: Engine) -> None:
     assert len(events(filled, "lease.expired")) == 1
 
 
+def test_a_lease_whose_heartbeat_is_under_way_is_neither_taken_back_nor_waited_for(filled: Engine) -> None:
+    lease = taken(filled, "ann").lease
+    late = NOON + HOUR
+    outcome = meet(
+        filled,
+        lambda connection: heartbeat(connection, lease, user_id="ann", now=late, rules=RULES),
+        lambda connection: take_back_expired(connection, now=late),
+    )
+    assert (outcome.value, outcome.has_waited) == (0, False)
+    assert looked_at(filled, "ann", lease).state == "active"
+
+
 def test_a_task_put_away_by_an_undo_while_it_expires_frees_one_place(filled: Engine) -> None:
     rate(filled, "ann", now=NOON)
     take(filled, "ben", rules=RULES)
