@@ -132,7 +132,10 @@ def test_a_faulty_answer_is_refused_with_its_fault(web_site: WebSite, changes: F
     assert ratings(web_site) == []
 
 
-@pytest.mark.parametrize(("body", "message"), [(b"{", "Invalid JSON"), (b'{"lease": "\\u0000"}', "U+0000")])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [(b"{", "Invalid JSON"), (b'{"lease": "\\u0000", "flags": ["pii"]}', "holds a character that is no text")],
+)
 def test_what_no_database_could_keep_is_refused(web_site: WebSite, body: bytes, message: str) -> None:
     answer = annotator(web_site).post("/api/v1/submit", content=body)
     assert answer.status_code == 422

@@ -1,6 +1,5 @@
 """Read what programs send: a bounded body, checked whole against its model; and declare it for the description."""
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -13,8 +12,6 @@ from steersman.web.requests import read_body
 # a batch of some hundred tasks of long conversations
 MAX_IMPORT_BYTES = 8 << 20
 _SCHEMA_PLACE = "#/components/schemas/{model}"
-# \u0000 behind an even number of backslashes; PostgreSQL cannot keep the character it stands for
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Body(BaseModel):
@@ -28,12 +25,12 @@ B = TypeVar("B", bound=BaseModel)
 
 async def small_body(request: Request) -> bytes:
     """Return the body of a request that holds one thing."""
-    return _without_nul(await read_body(request))
+    return await read_body(request)
 
 
 async def large_body(request: Request) -> bytes:
     """Return the body of a request that brings many tasks."""
-    return _without_nul(await read_body(request, max_bytes=MAX_IMPORT_BYTES))
+    return await read_body(request, max_bytes=MAX_IMPORT_BYTES)
 
 
 def parsed(model: type[B], body: bytes) -> B:
@@ -49,12 +46,6 @@ def takes(model: type[BaseModel], *, is_required: bool = True) -> dict[str, obje
     """Return what the description says of a route whose body is `model`."""
     schema: Mapping[str, object] = model.model_json_schema(ref_template=_SCHEMA_PLACE)
     return {"requestBody": {"required": is_required, "content": {"application/json": {"schema": schema}}}}
-
-
-def _without_nul(body: bytes) -> bytes:
-    if _NUL.search(body):
-        raise DataError("the body holds the character U+0000, which no text may hold")
-    return body
 
 
 def _place(location: tuple[int | str, ...]) -> str:
