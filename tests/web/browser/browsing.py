@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Request, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
 from served_site import ServedSite, Side
 
 from steersman.web.requests import COOKIE
@@ -15,6 +25,8 @@ NO_BROWSER = f"no browser is found: install one of {', '.join(NAMES)} (Debian: a
 # a busy machine may take long; nothing waits for it to pass
 PATIENCE_MS = 30_000
 _MOST_STOPS = 120
+_MOST_LOADS = 100
+_PAUSE_MS = 200
 _IS_FOCUSED = "element => element === document.activeElement"
 
 
@@ -133,6 +145,16 @@ def expect_task(page: Page, task_id: str) -> None:
     """Wait until a task is shown, and until its page listens to the keyboard."""
     expect(page.locator("#conversation")).to_contain_text(f"Prompt of {task_id}?")
     expect(page.locator("#keys-button")).to_be_visible()
+
+
+def load_until(page: Page, path: str, wanted: Locator) -> Response:
+    """Load a page until it shows something: what is counted in the background may come a moment later."""
+    for _ in range(_MOST_LOADS):
+        answer = page.goto(path)
+        if wanted.count() and answer is not None:
+            return answer
+        page.wait_for_timeout(_PAUSE_MS)
+    raise AssertionError(f"{path} does not show {wanted}")
 
 
 _REASONS = ("harmful", "illegal", "profanity", "bias")

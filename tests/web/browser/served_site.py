@@ -167,6 +167,11 @@ class ServedSite:
         comparison = None if justification is None else Comparison(1, justification)
         self._service.submit(user_id, answer=Answer(task.lease, (left, right), comparison=comparison))
 
+    def flag(self, user_id: str, flag: str) -> None:
+        """Let an annotator say that the task that comes next cannot be rated."""
+        unrated = ResponseScores((None,) * len(ATTRIBUTES))
+        self._service.submit(user_id, answer=Answer(self.claim(user_id).lease, (unrated, unrated), (flag,)))
+
     def last_lease(self, user_id: str) -> str:
         """Return the lease that a user got last."""
         query = select(ASSIGNMENTS.c.lease).where(ASSIGNMENTS.c.user_id == user_id)

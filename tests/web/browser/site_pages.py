@@ -20,7 +20,6 @@ PEOPLE: Mapping[str, str] = {
     "ada": "working",
 }
 SIDES = (Side((4, 3, 4, 2, 1)), Side((1, 0, 3, 1, 4)))
-APART = (Side((2, 3, 4, 2, 1)), SIDES[1])
 RICH = """A text with **all** that Markdown has: `code`, *words*, and ~~none~~ some.
 
 1. one
@@ -38,18 +37,19 @@ def a_function_with_a_long_name(first_argument: int, second_argument: int, third
 
 A formula $a^2 + b^2 = c^2$, and AWordThatIsFarTooLongToStandInOneLineOfAPhoneAndMustBeBrokenSomewhereInTheMiddle.
 
-$$\\sum_{i=0}^{n} \\frac{x_i^2}{1 + x_i} + \\sum_{j=0}^{n} \\frac{y_j^2}{1 + y_j} + \\frac{z^2}{1 + z} + \\frac{a^2}{1 + a}$$
+$$\\sum_{i=0}^{n} \\frac{x_i^2}{1 + x_i} + \\sum_{j=0}^{n} \\frac{y_j^2}{1 + y_j} + \\frac{z^2}{1 + z}$$
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PageOf:
-    """A page: what it is called here, whose it is, and its address; `status` is what the server answers."""
+    """A page: what it is called here, whose it is, its address, what the server answers, and what it must show."""
 
     name: str
     user_id: str | None
     path: str
     status: int = 200
+    shows: str = "h1"
 
 
 def all_pages(site: ServedSite) -> list[PageOf]:
@@ -67,14 +67,14 @@ def all_pages(site: ServedSite) -> list[PageOf]:
         PageOf("first guideline", "tom", "/task"),
         PageOf("paused", "pia", "/task"),
         PageOf("nothing to do", "ada", "/task"),
+        PageOf("dashboard", "mara", "/manage", shows="#live-agreement"),
+        PageOf("annotators", "mara", "/manage/annotators", shows="a[href*=noa]"),
+        PageOf("annotator", "mara", "/manage/annotators/noa", shows="svg"),
+        PageOf("review", "mara", "/manage/review", shows="#disputed ~ .scroll a"),
         *(
             PageOf(path, "mara", path)
             for path in (
-                "/manage",
                 "/manage?choose=1",
-                "/manage/annotators",
-                "/manage/annotators/mia",
-                "/manage/review",
                 "/manage/review/rating-0",
                 "/manage/people",
                 "/manage/people/mia",
@@ -96,8 +96,9 @@ def filled_site(folder: Path) -> Iterator[ServedSite]:
     rich = NewTask("rich", f"Prompt of rich?\n\n{RICH}", (left, right))
     tasks = [new_task(0, kind="training"), new_task(0), rich]
     with served_site(folder, tasks=tasks, people=PEOPLE) as site:
-        for name, sides in (("noa", SIDES), ("lee", SIDES), ("kim", APART)):
-            site.answer(name, sides, justification="It is right.")
+        for name in ("noa", "lee"):
+            site.answer(name, SIDES, justification="It is right.")
+        site.flag("kim", "pii")
         site.answer("tom", SIDES)
         # "rich" is then given out to as many as it needs
         for name in ("mia", "noa", "lee"):

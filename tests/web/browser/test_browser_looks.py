@@ -10,8 +10,8 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browsing import Visitors
-from playwright.sync_api import Page, expect
+from browsing import Visitors, load_until
+from playwright.sync_api import Page
 from served_site import ServedSite
 from site_pages import PageOf, all_pages, filled_site
 
@@ -68,10 +68,8 @@ def test_no_page_has_a_fault_that_axe_finds_or_scrolls_sideways(visitors: Visito
 
 
 def _open(page: Page, wanted: PageOf) -> None:
-    answer = page.goto(wanted.path)
-    assert answer is not None
+    answer = load_until(page, wanted.path, page.locator(wanted.shows))
     assert (wanted.name, answer.status) == (wanted.name, wanted.status)
-    expect(page.locator("h1").first).to_be_visible()
 
 
 def _put_on(page: Page, look: _Look) -> None:

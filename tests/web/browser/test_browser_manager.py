@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import Keys, Visitors, expect_task
+from browsing import Keys, Visitors, expect_task, load_until
 from playwright.sync_api import Page, expect
 from served_site import ServedSite, Side, served_site
 
@@ -13,7 +13,6 @@ pytestmark = pytest.mark.browser
 
 NAMES = ("mia", "noa", "lee", "kim")
 SIDES = (Side((4, 3, 4, 2, 1)), Side((1, 0, 3, 1, 4)))
-APART = (Side((2, 3, 4, 2, 1)), SIDES[1])
 FINAL = ((3, 3, 4, 2, 1), (1, 0, 2, 1, 4))
 ATTRIBUTES = ("Helpfulness", "Correctness", "Coherence", "Complexity", "Verbosity")
 
@@ -49,19 +48,22 @@ def test_a_dashboard_whose_server_cannot_be_reached_says_so_and_comes_back(
 
 
 def test_a_reviewer_rejects_an_answer_and_settles_the_task(visitors: Visitors, site: ServedSite) -> None:
-    for name, sides in (("mia", SIDES), ("noa", SIDES), ("lee", APART)):
-        site.answer(name, sides)
+    for name in ("mia", "noa"):
+        site.answer(name, SIDES)
+    site.flag("lee", "pii")
     page = visitors.page(site, "rene")
-    page.goto("/manage/review")
-    page.get_by_role("link", name="rating-0").first.click()
-    page.get_by_label("Note on the answer of lee").fill("Has not read response 1.")
+    # a task without open places and with a flag waits among the disagreements
+    link = page.get_by_role("region", name="Disagreements").get_by_role("link", name="rating-0").first
+    load_until(page, "/manage/review", link)
+    link.click()
+    page.get_by_label("Note on the answer of lee").fill("It is a famous person.")
     lee = page.locator("form", has=page.get_by_label("Note on the answer of lee"))
     lee.get_by_role("button", name="Reject").click()
     expect(page.get_by_text("The answer is rejected.")).to_be_visible()
     # it counts no longer, and its place is free again
     assert site.counts("rating-0") == (2, 3)
     assert [said.is_withdrawn for said in site.said("lee")] == [True]
-    expect(page.get_by_text("Has not read response 1.")).to_be_visible()
+    expect(page.get_by_text("It is a famous person.")).to_be_visible()
 
     for number, scores in enumerate(FINAL, start=1):
         response = page.get_by_role("group", name=f"Response {number}")
