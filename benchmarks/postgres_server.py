@@ -23,6 +23,13 @@ _LIBRARIES = f"{_PACKAGE}.libs"
 _START_SECONDS = 60
 _INITDB_OPTIONS = ("--auth=trust", f"--username={_SUPERUSER}", "--encoding=UTF8", "--locale=C", "--no-sync")
 _OPTIONS = ("listen_addresses=''", "fsync=off", "max_connections=200", "shared_buffers=64MB")
+# SIGQUIT ends a server at once; the first line of its file is the number of its process
+_CLEAR_AWAY = """
+read -r _
+if [ -f "$0/data/postmaster.pid" ]; then kill -QUIT "$(head -n 1 "$0/data/postmaster.pid")"; fi
+while [ -f "$0/data/postmaster.pid" ] && kill -0 "$(head -n 1 "$0/data/postmaster.pid")"; do sleep 0.1; done
+rm -rf "$0"
+"""
 
 
 class NoServerError(Exception):
@@ -56,17 +63,34 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Give a new, empty server; it ends with the block, with all it holds. Raises NoServerError where none can run."""
     # a folder of pytest's belongs to its user alone, and the server may run as another
     folder = Path(tempfile.mkdtemp(prefix="steersman-postgres-"))
-    try:
-        _give_away(folder)
+    _give_away(folder)
+    with _cleared_away(folder):
         server = PostgresServer(folder, _reachable_binaries(folder))
         _run(server.binaries / "initdb", "--pgdata", folder / "data", *_INITDB_OPTIONS)
         _start(server)
-        try:
-            yield server
-        finally:
-            _stop(server)
+        yield server
+
+
+@contextmanager
+def _cleared_away(folder: Path) -> Iterator[None]:
+    """End the server in `folder` and remove all of it, when the block ends or when this process is killed."""
+    other = _other_user()
+    # it waits for the end of its input, which comes with the end of this process, however that ends
+    guard = subprocess.Popen(
+        ["sh", "-c", _CLEAR_AWAY, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        user=None if other is None else other.pw_uid,
+        group=None if other is None else other.pw_gid,
+        extra_groups=None if other is None else [],
+        start_new_session=True,
+    )
+    try:
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        guard.communicate()
 
 
 def _installed() -> Path:
