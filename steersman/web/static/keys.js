@@ -17,11 +17,12 @@ export function listenToKeys(form) {
   const byId = (id) => document.getElementById(id);
   let current = null;
 
-  const questions = () => [...form.querySelectorAll(".scale")].filter((each) => each.offsetParent !== null);
+  const isShown = (question) => question.offsetParent !== null && !question.closest("details:not([open])");
+  const questions = () => [...form.querySelectorAll(".scale")].filter(isShown);
   const inputs = (question) => [...question.querySelectorAll("input")];
   const isAnswered = (question) => question.querySelector(":checked") !== null;
   const focused = () => document.activeElement?.closest?.(".scale");
-  const here = () => focused() ?? (current?.offsetParent ? current : null) ?? questions().find((each) => !isAnswered(each));
+  const here = () => focused() ?? (current && isShown(current) ? current : null) ?? questions().find((each) => !isAnswered(each));
   const sideOf = (question) => question?.closest(".side")?.dataset.side;
 
   const show = (question) => {
