@@ -91,8 +91,8 @@ def test_jumps_between_the_steps_of_an_annotator_lose_nothing(
 
 
 def test_an_answer_is_never_dated_before_its_claim(filled: Engine) -> None:
-    lease = taken(filled, "ann").lease
-    assert give(filled, "ann", scored(lease), now=NOON + HOUR_BACK).created_at == timestamp(NOON)
+    lease = taken(filled, "ann", now=NOON + MINUTE).lease
+    assert give(filled, "ann", scored(lease), now=NOON + HOUR_BACK).created_at == timestamp(NOON + MINUTE)
     assert [row["seconds"] for row in ratings(filled)] == [0.0, 0.0]
 
 
