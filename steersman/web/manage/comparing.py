@@ -1,6 +1,6 @@
 """Lay the answers to one task side by side: which scores stand apart, and preferences in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -30,8 +30,9 @@ class ScoreRow:
 def score_table(answers: Sequence[GivenAnswer], *, slot: int) -> list[ScoreRow]:
     """Return one row per answer that has scores, in order of submission."""
     middle = medians(answers, slot=slot)
+    nothing = (None,) * len(ATTRIBUTES)
     return [
-        ScoreRow(each, tuple(_cell(score, m) for score, m in zip(each.responses[slot].scores, middle, strict=True)))
+        ScoreRow(each, tuple(_cells(each.responses[slot].scores, middle if _counts(each) else nothing)))
         for each in answers
         if not each.flags
     ]
@@ -39,7 +40,7 @@ def score_table(answers: Sequence[GivenAnswer], *, slot: int) -> list[ScoreRow]:
 
 def medians(answers: Sequence[GivenAnswer], *, slot: int) -> tuple[float | None, ...]:
     """Return the median of the answers that count by attribute, None where there is none."""
-    counted = [each.responses[slot].scores for each in answers if each.withdrawn is None and not each.surplus]
+    counted = [each.responses[slot].scores for each in answers if _counts(each)]
     given = [[scores[index] for scores in counted] for index in range(len(ATTRIBUTES))]
     return tuple(_median([score for score in scores if score is not None]) for scores in given)
 
@@ -58,5 +59,10 @@ def _median(scores: Sequence[int]) -> float | None:
     return float(median(scores)) if scores else None
 
 
-def _cell(score: int | None, middle: float | None) -> Cell:
-    return Cell(score, score is not None and middle is not None and abs(score - middle) >= _FAR)
+def _counts(answer: GivenAnswer) -> bool:
+    return answer.withdrawn is None and not answer.surplus
+
+
+def _cells(scores: Sequence[int | None], middle: Sequence[float | None]) -> Iterator[Cell]:
+    for score, m in zip(scores, middle, strict=True):
+        yield Cell(score, score is not None and m is not None and abs(score - m) >= _FAR)
