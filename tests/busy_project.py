@@ -21,6 +21,7 @@ from steersman.web.service import Service
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 BY = Act(None, NOON)
+BOSS = Act("boss", NOON)
 PROJECT = "busy"
 KNOWN = (KnownScores((4, 4, 4, 2, 2), "right"), KnownScores((1, 1, 3, 1, 1), "wrong"))
 SETTINGS = {"qualification": {"responses": 0}, "gold": {"share": 0.2, "max_failures": 1.0}, "pay": {"per_hour": 30.0}}
@@ -56,6 +57,8 @@ class BusyProject:
             if self.rng.random() < 0.04:
                 self.service.skip(name, lease=task.lease, reason="too long")
                 continue
+            # nobody can be at work for longer than they hold a task
+            self.moment += timedelta(minutes=4)
             self.service.submit(name, answer=self.answer(task, careless=name in self.careless))
             if self.rng.random() < 0.05:
                 self.service.undo(PROJECT, name)

@@ -41,8 +41,8 @@ def test_uneven_days_make_the_range_of_the_pace_wider() -> None:
     pace = told(NOTHING_LEFT, WorkDone([0, 20, 0, 20], 4.0, 40, 0.0)).answers_per_day
     assert pace is not None
     reach = 2.3534 * 10 / 3**0.5
-    assert (pace.value, pace.high) == (10.0, pytest.approx(10 + reach, abs=1e-3))
-    assert pace.low == 0.0
+    assert (pace.low, pace.value) == (0.0, 10.0)
+    assert pace.high == pytest.approx(10 + reach, abs=1e-3)
 
 
 def test_the_first_days_say_little_of_the_pace() -> None:

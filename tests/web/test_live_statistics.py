@@ -2,14 +2,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from busy_project import PROJECT, BusyProject, start_project
+from busy_project import BY, PROJECT, BusyProject, start_project
 from sqlalchemy import Engine
 
 from steersman.config.cleaning import CleanSettings
 from steersman.pipeline import agreement
 from steersman.records import ATTRIBUTES
-from steersman.store.database.connection import reading
+from steersman.store.database.connection import reading, writing
 from steersman.store.database.exporting import read_ratings
+from steersman.store.database.faults import UnknownError
+from steersman.store.database.projects import add_project
 from steersman.store.files import write_table
 from steersman.tables import RATINGS, table_from_rows
 from steersman.web.live.loading import load
@@ -35,8 +37,8 @@ def live(project: BusyProject) -> Iterator[LiveStatistics]:
     statistics.close()
 
 
-def looked(live: LiveStatistics, *, project_id: str = PROJECT) -> Snapshot:
-    found = live.look(project_id, patience_seconds=LONG)
+def looked(live: LiveStatistics) -> Snapshot:
+    found = live.look(PROJECT, patience_seconds=LONG)
     assert found is not None
     return found
 
@@ -75,3 +77,33 @@ def test_answers_read_later_give_what_reading_all_gives(project: BusyProject) ->
     later = load(project.engine, PROJECT, before=before, now=project.now())
     assert later.answers.answer.size > before.answers.answer.size
     assert snapshot_of(project.engine, later, project_id=PROJECT) == counted(project)
+
+
+def test_a_first_look_without_patience_says_that_answers_are_being_counted(live: LiveStatistics) -> None:
+    assert live.look(PROJECT, patience_seconds=0.0) is None
+    assert looked(live).progress.tasks == 40
+
+
+def test_a_look_gives_what_counting_gives(project: BusyProject, live: LiveStatistics) -> None:
+    assert looked(live) == counted(project)
+
+
+def test_a_project_that_is_not_there_is_told(live: LiveStatistics) -> None:
+    with pytest.raises(UnknownError, match="no project 'elsewhere'"):
+        live.look("elsewhere")
+
+
+def test_after_closing_the_last_snapshot_stays(live: LiveStatistics) -> None:
+    before = looked(live)
+    live.close()
+    assert live.look(PROJECT) is before
+
+
+def test_a_project_without_answers_has_no_figures(engine: Engine) -> None:
+    with writing(engine) as connection:
+        add_project(connection, "empty", title="Empty", settings={}, guideline="Rate.", by=BY)
+    loaded = load(engine, "empty", before=None, now=BY.now)
+    snapshot = snapshot_of(engine, loaded, project_id="empty")
+    assert (snapshot.progress.tasks, snapshot.deliveries, snapshot.annotators) == (0, (), ())
+    assert {each.kappa for stages in snapshot.agreement.values() for each in stages.values()} == {None}
+    assert (snapshot.forecast.answers_per_day, sum(number for _, number in snapshot.throughput.days)) == (None, 0)

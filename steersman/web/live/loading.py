@@ -54,7 +54,8 @@ class Loaded:
     def counts_now(self) -> BoolArray:
         """Return which answers count towards the need of a rating task, (N,)."""
         is_gone: BoolArray = self.answers.is_surplus | self.is_undone | self.is_rejected
-        return (self.kind == KINDS.index("rating")) & ~is_gone
+        counts: BoolArray = (self.kind == KINDS.index("rating")) & ~is_gone
+        return counts
 
 
 def load(engine: Database, project_id: str, *, before: Loaded | None, now: datetime) -> Loaded:
