@@ -101,13 +101,6 @@ def comparison_faults(answer: Answer, *, form: FormSettings) -> list[str]:
     return []
 
 
-def check_comparison(answer: Answer, *, form: FormSettings) -> None:
-    """Raise DataError when the comparison of an answer is not what `form` asks for."""
-    faults = comparison_faults(answer, form=form)
-    if faults:
-        raise DataError(join_faults(faults))
-
-
 def flag_faults(flags: list[str]) -> list[str]:
     """Return what is wrong with a list of flags; none at all is fine."""
     return _choice_faults(flags, known=FLAGS, name="flag")

@@ -218,6 +218,14 @@ def test_a_second_different_answer_is_refused(web_site: WebSite) -> None:
     assert "the first answer is kept" in answer.text
 
 
+def test_an_old_address_of_a_task_that_is_answered_leads_on(web_site: WebSite) -> None:
+    browser = web_site.browser("annotator-1")
+    lease = opened(browser)
+    browser.submit("/task/submit", full_form(lease))
+    answer = browser.get("/task", params={"lease": lease})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/task")
+
+
 def test_a_script_gets_json_and_where_to_go_on(web_site: WebSite) -> None:
     browser = web_site.browser("annotator-1")
     browser.headers["accept"] = "application/json"

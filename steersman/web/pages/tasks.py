@@ -20,6 +20,8 @@ from steersman.web.site import Site
 SAVED_COOKIE = "steersman_saved"
 _SEE_OTHER = 303
 _UNPROCESSABLE = 422
+# a lease that ran out can still be answered
+_ANSWERABLE = ("active", "expired")
 
 
 async def posted(request: Request) -> RatingForm:
@@ -37,6 +39,8 @@ def tasks_router(site: Site, screen: Screen) -> APIRouter:
     ) -> Response:
         """Show the task that the annotator holds or now gets, or the one under a lease of theirs."""
         desk = _desk(site, request, caller, lease=lease)
+        if desk.task is not None and desk.task.state not in _ANSWERABLE:
+            return RedirectResponse("/task", _SEE_OTHER)
         response = screen.desk(desk, caller, can_undo=SAVED_COOKIE in request.cookies)
         keep_choice(response, request, site=site)
         return response
