@@ -48,7 +48,7 @@ class Desk(Protocol):
     def claim(self) -> Claimed | None:
         """Return the next task, None when there is none."""
 
-    def submit(self, lease: str, *, responses: Sequence[Scores], simulated: bool | None, **more: object) -> object:
+    def submit(self, lease: str, *, responses: Sequence[Scores], simulated: bool | None, comparison: object) -> object:
         """Answer a task."""
 
     def close(self) -> None:
