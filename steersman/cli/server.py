@@ -24,6 +24,7 @@ DEFAULT_PORT = 8000
 _HIGHEST_PORT = 65_535
 # a proxy with HTTPS runs on the same machine
 _PROXIES = "127.0.0.1"
+_PATIENCE_SECONDS = 60
 
 
 def serve(
@@ -74,6 +75,8 @@ def serve_processes(
             log_level="warning",
             proxy_headers=is_behind_proxy,
             forwarded_allow_ips=_PROXIES,
+            # a busy machine is no reason to kill a process that is still loading
+            timeout_worker_healthcheck=_PATIENCE_SECONDS,
         )
         with contextlib.suppress(KeyboardInterrupt):
             if workers == 1:
