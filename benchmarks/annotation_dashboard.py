@@ -21,7 +21,8 @@ from typing import cast
 import numpy as np
 import psutil
 from annotation_client import Browser
-from annotation_dashboard_made import PROJECT, make_database, new_doors
+from annotation_dashboard_made import make_database, new_doors
+from annotation_dashboard_rows import PROJECT
 from annotation_servers import Server, free_port, running, site_command
 from machine import ROOT, commit_words, machine_words, version_words
 from page import command_words, page_with_table, table_head, table_row

@@ -5,14 +5,22 @@ The last tasks are still in work; a few answers are surplus or flagged. Texts ar
 HelpSteer2's. The audit log holds nothing of the answers. The same seed gives the same ratings and texts.
 """
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from annotation_dashboard_rows import (
+    PROJECT,
+    MadeAnswers,
+    Rows,
+    annotator_name,
+    answer_rows,
+    assignment_rows,
+    random_texts,
+    rating_rows,
+    response_rows,
+    task_rows,
+)
 from sqlalchemy import Table, insert
 
 from steersman.annotation.planning import raters_needed, simulate_project
@@ -20,7 +28,6 @@ from steersman.annotation.quality import fit_quality
 from steersman.config.annotating import ProjectSettings
 from steersman.config.planning import DesignSettings, QualitySettings
 from steersman.config.sections import CrowdSettings
-from steersman.records import ATTRIBUTES
 from steersman.store.database.answer_tables import ANSWERS, RATINGS
 from steersman.store.database.audit import Act, timestamp
 from steersman.store.database.connection import Transaction, create_database, open_database, writing
@@ -30,9 +37,6 @@ from steersman.store.database.sessions import start_session
 from steersman.store.database.task_tables import ASSIGNMENTS, RESPONSES, TASKS
 from steersman.store.database.tokens import add_token
 
-IntArray = npt.NDArray[np.int64]
-
-PROJECT = "dashboard"
 MANAGER = "manager"
 _WORKERS = 8
 _DAYS = 60
@@ -40,39 +44,6 @@ _FLAGGED, _SURPLUS = 0.01, 0.01
 _IN_WORK = 0.02
 _RATINGS_PER_TASK = 6.5
 _ROWS_AT_ONCE = 20_000
-_TEXTS = 2_000
-_WORDS = np.array(
-    [
-        "the",
-        "river",
-        "asks",
-        "for",
-        "a",
-        "small",
-        "answer",
-        "with",
-        "numbers",
-        "and",
-        "reasons",
-        "before",
-        "noon",
-        "while",
-        "others",
-        "wait",
-    ]
-)
-Rows = Iterator[dict[str, object]]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Answers:
-    """N answers in order of time: `task` and `annotator` (N,) are numbers from 0, `scores` (N, 2, A) by slot."""
-
-    task: IntArray
-    annotator: IntArray
-    scores: IntArray
-    is_surplus: npt.NDArray[np.bool_]
-    need: IntArray
 
 
 def make_database(place: Path, *, ratings: int, annotators: int, seed: int) -> None:
@@ -105,7 +76,7 @@ def new_doors(place: Path) -> tuple[str, list[str]]:
     return session, tokens
 
 
-def _answers(num_tasks: int, *, annotators: int, rng: np.random.Generator) -> _Answers:
+def _answers(num_tasks: int, *, annotators: int, rng: np.random.Generator) -> MadeAnswers:
     quality = fit_quality(QualitySettings.model_validate({}))
     crowd = CrowdSettings.model_validate({"annotators": annotators})
     made = simulate_project(quality, crowd=crowd, num_tasks=num_tasks, raters=6, rng=rng)
@@ -120,7 +91,7 @@ def _answers(num_tasks: int, *, annotators: int, rng: np.random.Generator) -> _A
     # neighbours are in work at the same time; the answers of one task keep their order
     order = np.argsort(task + 40.0 * (place + rng.random(task.size)), kind="stable")
     task, place = task[order], place[order]
-    return _Answers(
+    return MadeAnswers(
         task=task,
         annotator=made.annotators[task, place],
         scores=made.scores[task, :, place],
@@ -136,29 +107,25 @@ def _people(connection: Transaction, *, annotators: int, now: datetime) -> None:
     add_project(connection, PROJECT, title="A dashboard", settings=stored, guideline="Rate both.", by=by)
     add_user(connection, MANAGER, role="manager", by=by)
     workers = [f"worker-{number}" for number in range(_WORKERS)]
-    for name in (*workers, *(_name(number) for number in range(annotators))):
+    for name in (*workers, *(annotator_name(number) for number in range(annotators))):
         add_user(connection, name, role="annotator", by=by)
         add_member(connection, PROJECT, name, stage="working", by=by)
         mark_guideline_seen(connection, PROJECT, name, version=1, now=now)
 
 
-def _name(number: int) -> str:
-    return f"annotator-{number:04d}"
-
-
-def _fill(connection: Transaction, answers: _Answers, *, now: datetime, rng: np.random.Generator) -> None:
+def _fill(connection: Transaction, answers: MadeAnswers, *, now: datetime, rng: np.random.Generator) -> None:
     num_tasks, number = answers.need.size, answers.task.size
-    prompts, responses = _texts(rng, words=100), _texts(rng, words=240)
+    prompts, responses = random_texts(rng, words=100), random_texts(rng, words=240)
     done = np.bincount(answers.task[~answers.is_surplus], minlength=num_tasks)
-    _insert(connection, TASKS, _task_rows(answers, done=done, prompts=prompts))
-    _insert(connection, RESPONSES, _response_rows(num_tasks, responses))
+    _insert(connection, TASKS, task_rows(answers, done=done, prompts=prompts))
+    _insert(connection, RESPONSES, response_rows(num_tasks, responses))
     is_flagged = rng.random(number) < _FLAGGED
     left = rng.integers(0, 2, size=number)
     seconds = rng.gamma(4.0, 60.0, size=number)
     times = [timestamp(now - timedelta(days=_DAYS * (1 - place / number))) for place in range(number)]
-    _insert(connection, ASSIGNMENTS, _assignment_rows(answers, left=left, times=times))
-    _insert(connection, ANSWERS, _answer_rows(answers, is_flagged=is_flagged, seconds=seconds, times=times))
-    _insert(connection, RATINGS, _rating_rows(answers, is_flagged=is_flagged, left=left))
+    _insert(connection, ASSIGNMENTS, assignment_rows(answers, left=left, times=times))
+    _insert(connection, ANSWERS, answer_rows(answers, is_flagged=is_flagged, seconds=seconds, times=times))
+    _insert(connection, RATINGS, rating_rows(answers, is_flagged=is_flagged, left=left))
 
 
 def _insert(connection: Transaction, table: Table, rows: Rows) -> None:
@@ -170,109 +137,3 @@ def _insert(connection: Transaction, table: Table, rows: Rows) -> None:
             part = []
     if part:
         connection.execute(insert(table), part)
-
-
-def _texts(rng: np.random.Generator, *, words: int) -> list[str]:
-    sizes = rng.integers(words // 2, words + words // 2, size=_TEXTS)
-    return [" ".join(_WORDS[rng.integers(0, _WORDS.size, size=size)].tolist()) for size in sizes.tolist()]
-
-
-def _task_rows(answers: _Answers, *, done: IntArray, prompts: Sequence[str]) -> Rows:
-    needs, dones = answers.need.tolist(), done.tolist()
-    for number, (need, num_done) in enumerate(zip(needs, dones, strict=True)):
-        yield {
-            "task_key": number + 1,
-            "project_id": PROJECT,
-            "task_id": f"task-{number}",
-            "kind": "rating",
-            "state": "open",
-            "priority": 0,
-            "ordinal": number,
-            "delivery": f"week-{number * 8 // len(needs)}",
-            "prompt": f"{number}: {prompts[number % _TEXTS]}?",
-            "need": need,
-            "num_active": 0,
-            "num_done": num_done,
-        }
-
-
-def _response_rows(num_tasks: int, texts: Sequence[str]) -> Rows:
-    for number in range(num_tasks):
-        for slot in (0, 1):
-            yield {
-                "task_key": number + 1,
-                "slot": slot,
-                "response_id": f"task-{number}-{slot}",
-                "response": f"{texts[(2 * number + slot) % _TEXTS]} {number}.",
-                "generator": f"model-{slot}",
-                "generator_licence": None,
-            }
-
-
-def _assignment_rows(answers: _Answers, *, left: IntArray, times: Sequence[str]) -> Rows:
-    columns = zip(
-        answers.task.tolist(),
-        answers.annotator.tolist(),
-        left.tolist(),
-        answers.is_surplus.tolist(),
-        times,
-        strict=True,
-    )
-    for number, (task, annotator, left_slot, is_surplus, time) in enumerate(columns):
-        yield {
-            "assignment_id": number + 1,
-            "lease": secrets.token_hex(8),
-            "project_id": PROJECT,
-            "task_key": task + 1,
-            "user_id": _name(annotator),
-            "state": "surplus" if is_surplus else "done",
-            "left_slot": left_slot,
-            "claimed_at": time,
-            "expires_at": time,
-        }
-
-
-def _answer_rows(
-    answers: _Answers, *, is_flagged: npt.NDArray[np.bool_], seconds: npt.NDArray[np.float64], times: Sequence[str]
-) -> Rows:
-    columns = zip(
-        answers.task.tolist(),
-        is_flagged.tolist(),
-        seconds.round(1).tolist(),
-        times,
-        answers.is_surplus.tolist(),
-        strict=True,
-    )
-    for number, (task, flagged, taken, time, is_surplus) in enumerate(columns):
-        yield {
-            "answer_id": number + 1,
-            "assignment_id": number + 1,
-            "task_key": task + 1,
-            "revision": 0,
-            "flags": '["pii"]' if flagged else "[]",
-            "compared": False,
-            "seconds": taken + 5.0,
-            "active_seconds": taken,
-            "created_at": time,
-            "guideline_version": "1",
-            "surplus": is_surplus,
-            "simulated": True,
-            "sha256": f"{number:064x}",
-        }
-
-
-def _rating_rows(answers: _Answers, *, is_flagged: npt.NDArray[np.bool_], left: IntArray) -> Rows:
-    unrated: Mapping[str, object] = dict.fromkeys(ATTRIBUTES)
-    columns = zip(answers.scores.tolist(), is_flagged.tolist(), left.tolist(), strict=True)
-    for number, (scores, flagged, left_slot) in enumerate(columns):
-        for position in (0, 1):
-            slot = left_slot ^ position
-            yield {
-                "answer_id": number + 1,
-                "position": position,
-                "slot": slot,
-                **(unrated if flagged else dict(zip(ATTRIBUTES, scores[slot], strict=True))),
-                "confidence": None if flagged else 2,
-                "safe": None if flagged else True,
-                "unsafe_reasons": "[]",
-            }
