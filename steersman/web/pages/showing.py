@@ -9,6 +9,7 @@ from difflib import unified_diff
 from functools import lru_cache
 
 from fastapi.responses import HTMLResponse
+from jinja2 import Environment
 from markupsafe import Markup
 
 from steersman.config.annotating import FormSettings
@@ -116,7 +117,8 @@ class Screen:
         )
 
     def _part(self, name: str, chosen: _Chosen, **shown: object) -> Markup:
-        return _made(self.site, name, chosen, tuple(shown.items())) if chosen else _kept(self.site, name, **shown)
+        pages = self.site.templates
+        return _made(pages, name, chosen, tuple(shown.items())) if chosen else _kept(pages, name, **shown)
 
 
 def guideline_page(site: Site, caller: Caller, *, project_id: str) -> HTMLResponse:
@@ -146,8 +148,8 @@ def _is_short(text: str) -> bool:
     return len(text) <= _SHORT_LENGTH and text.count("\n") < _SHORT_LINES
 
 
-def _made(site: Site, name: str, chosen: _Chosen, shown: tuple[tuple[str, object], ...]) -> Markup:
-    text = site.templates.get_template(name).render(
+def _made(pages: Environment, name: str, chosen: _Chosen, shown: tuple[tuple[str, object], ...]) -> Markup:
+    text = pages.get_template(name).render(
         chosen=chosen,
         letters=LETTERS,
         scales=SCALES,
@@ -163,5 +165,5 @@ def _made(site: Site, name: str, chosen: _Chosen, shown: tuple[tuple[str, object
 
 
 @lru_cache(maxsize=_MAX_KEPT)
-def _kept(site: Site, name: str, **shown: FormSettings | str | bool) -> Markup:
-    return _made(site, name, {}, tuple(shown.items()))
+def _kept(pages: Environment, name: str, **shown: FormSettings | str | bool) -> Markup:
+    return _made(pages, name, {}, tuple(shown.items()))
