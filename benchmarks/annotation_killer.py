@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -16,6 +16,7 @@ from postgres_server import PostgresServer, postgres_server
 # both at once, at times
 _BOTH = 0.2
 _BACKEND = 0.3
+_DATABASE = "annotation"
 # costs next to nothing
 _FIRST_PAGE = "/static/site.css"
 
@@ -91,8 +92,9 @@ class Killer:
     def _kill_backend(self) -> None:
         found = self.place.backends()
         if found:
-            psutil.Process(self.rng.choice(found)).kill()
-            self.counts["backends killed"] += 1
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(self.rng.choice(found)).kill()
+                self.counts["backends killed"] += 1
 
 
 @contextmanager
@@ -105,10 +107,17 @@ def sqlite_place(folder: Path) -> Iterator[Place]:
 def postgresql_place(_folder: Path) -> Iterator[Place]:
     """Give the URL of an empty database on a server that ends with the block."""
     with postgres_server() as server:
-        yield Place(server.make_database("annotation"), lambda: _backends(server))
+        yield Place(server.make_database(_DATABASE), lambda: _backends(server))
 
 
 def _backends(server: PostgresServer) -> list[int]:
     first = (server.folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0]
-    # such as "postgres: steersman annotation [local] idle"
-    return [each.pid for each in psutil.Process(int(first)).children() if "annotation" in " ".join(each.cmdline())]
+    return [each.pid for each in psutil.Process(int(first)).children() if _serves(each)]
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        # such as "postgres: steersman annotation [local] idle"
+        return _DATABASE in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
