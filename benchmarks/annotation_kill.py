@@ -25,6 +25,7 @@ from annotation_kill_table import NAME, SECTION, Run, table_text
 from annotation_killer import Killer, Place, Times, postgresql_place, sqlite_place
 from annotation_made import made_tasks, make_site
 from annotation_raters import Habits, Ledger, Rater
+from annotation_servers import load_words
 from machine import ROOT, commit_words, machine_words, version_words
 from page import command_words, page_with_table
 from sqlalchemy import text
@@ -44,9 +45,10 @@ _EVENTS = ("lease.expired", "answer.undone", "task.skipped")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run, print the table and the faults, and return 1 when there are any."""
     options = parse(sys.argv[1:] if argv is None else argv)
+    load = load_words()
     runs = [run_on(name, options=options) for name in options.databases]
     words = command_words("annotation_kill.py", options, plain=parse([]), hidden=("write",))
-    facts = [f"Command: `{words}`. Commit: {commit_words()}.", f"Machine: {machine_words()}. {version_words()}."]
+    facts = [f"Command: `{words}`. Commit: {commit_words()}.", f"Machine: {machine_words()}. {version_words()}.", load]
     table = table_text(runs, facts=facts)
     print(table)
     if options.write:

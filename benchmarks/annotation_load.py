@@ -24,7 +24,7 @@ from annotation_cycles import CycleError, Visit, claim_page, submit_page
 from annotation_load_table import NAME, SECTION, Step, table_text
 from annotation_made import Person, made_tasks
 from annotation_ours import make_own_site, session_cookies
-from annotation_servers import Server, free_port, running, site_command
+from annotation_servers import Server, free_port, load_words, running, site_command
 from machine import ROOT, commit_words, machine_words, version_words
 from page import command_words, page_with_table
 
@@ -63,10 +63,11 @@ class Waits:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the table, and write it where `--write` says so."""
     options = parse(sys.argv[1:] if argv is None else argv)
+    load = load_words()
     plans = [Plan(rate, options.seconds * (_LATER_SHARE if index else 1.0)) for index, rate in enumerate(options.rates)]
     steps = [step for workers in options.workers for step in measured(plans, workers=workers, options=options)]
     words = command_words("annotation_load.py", options, plain=parse([]), hidden=("write",))
-    facts = [f"Command: `{words}`. Commit: {commit_words()}.", f"Machine: {machine_words()}. {version_words()}."]
+    facts = [f"Command: `{words}`. Commit: {commit_words()}.", f"Machine: {machine_words()}. {version_words()}.", load]
     table = table_text(steps, people=options.annotators, facts=facts)
     print(table)
     if options.write:

@@ -52,6 +52,11 @@ class Server:
         return [first, *first.children(recursive=True)]
 
 
+def load_words() -> str:
+    """Return how busy the machine is now, for a figure that was measured beside other work."""
+    return f"Load of the machine before the run, in processes that want a core: {os.getloadavg()[0]:.1f}."
+
+
 def free_port() -> int:
     """Return a port of this machine that nobody listens on."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:

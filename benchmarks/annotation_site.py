@@ -25,7 +25,7 @@ from annotation_cycles import Cycle, CycleError, Visit, cycle
 from annotation_label_studio import label_studio_command, label_studio_environment, over_assigned, set_up
 from annotation_made import MadeTask, made_tasks
 from annotation_ours import log_in, make_own_site, own_over_assigned
-from annotation_servers import Server, free_port, running, site_command
+from annotation_servers import Server, free_port, load_words, running, site_command
 from annotation_site_table import NAME, SECTION, Case, table_text
 from machine import ROOT, commit_words, machine_words, version_words
 from page import command_words, page_with_table
@@ -59,12 +59,13 @@ class Worked:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print the table, and write it where `--write` says so."""
     options = parse(sys.argv[1:] if argv is None else argv)
+    load = load_words()
     tasks = made_tasks(options.tasks, seed=options.seed)
     cases = list(own_cases(tasks, options=options))
     if options.label_studio_python:
         cases += label_studio_cases(tasks, options=options)
     words = command_words("annotation_site.py", options, plain=parse([]), hidden=("write",))
-    facts = [f"Command: `{words}`. Commit: {commit_words()}.", f"Machine: {machine_words()}. {version_words()}."]
+    facts = [f"Command: `{words}`. Commit: {commit_words()}.", f"Machine: {machine_words()}. {version_words()}.", load]
     table = table_text(cases, facts=facts)
     print(table)
     if options.write:
