@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from fastapi import FastAPI
 from served import running_app
 from sqlalchemy import select, update
 from web_site import GUIDELINE, PROJECT, TITLE, new_task
@@ -69,6 +70,7 @@ class ServedSite:
 
     url: str
     engine: Database
+    app: FastAPI
 
     @property
     def by(self) -> Act:
@@ -217,6 +219,7 @@ def served_site(
             add_member(connection, PROJECT, user_id, stage=stage, by=by)
             if stage != "training":
                 mark_guideline_seen(connection, PROJECT, user_id, version=1, now=by.now)
-    with running_app(create_app(place, now=lambda: datetime.now(UTC))) as url:
-        yield ServedSite(url, engine)
+    app = create_app(place, now=lambda: datetime.now(UTC))
+    with running_app(app) as url:
+        yield ServedSite(url, engine, app)
     engine.dispose()

@@ -1,10 +1,13 @@
 """Every page of the site, each in a state worth a look, for tests of what all pages must hold to."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
+from fastapi.routing import iter_route_contexts
 from served_site import ServedSite, Side, served_site
 from web_site import new_task
 
@@ -84,9 +87,19 @@ def all_pages(site: ServedSite) -> list[PageOf]:
                 "/manage/settings/tasks",
                 "/manage/deliveries",
                 "/manage/export",
+                "/manage/audit",
             )
         ),
     ]
+
+
+def pages_left_out(site: ServedSite) -> list[str]:
+    """Return the routes of pages that `all_pages` misses; what leads elsewhere or is a file is no page."""
+    shown = {page.path.partition("?")[0] for page in all_pages(site)}
+    found = [each for each in iter_route_contexts(site.app.routes) if "GET" in (each.methods or ())]
+    routes = {each.path or "/" for each in found if not (each.path or "").startswith("/api/")}
+    wanted = [path for path in sorted(routes - {"/"}) if not path.endswith(".jsonl")]
+    return [path for path in wanted if not any(fnmatch(each, re.sub(r"\{.*?\}", "*", path)) for each in shown)]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browsing import Visitors, load_until
 from playwright.sync_api import Page
 from served_site import ServedSite
-from site_pages import PageOf, all_pages, filled_site
+from site_pages import PageOf, all_pages, filled_site, pages_left_out
 
 pytest_plugins = ("browser_fixtures",)
 pytestmark = pytest.mark.browser
@@ -65,6 +65,10 @@ def test_no_page_has_a_fault_that_axe_finds_or_scrolls_sideways(visitors: Visito
             if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
                 found[wanted.name, "sideways", width] = True
     assert found == {}
+
+
+def test_the_list_of_pages_holds_every_page(site: ServedSite) -> None:
+    assert pages_left_out(site) == []
 
 
 def _open(page: Page, wanted: PageOf) -> None:
