@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from steersman.errors import ConfigError
-from steersman.store.database.audit import Act, timestamp
+from steersman.store.database.audit import Act
 from steersman.store.database.connection import reading, writing
 from steersman.store.database.invitations import NewInvitation, add_invitation
 from steersman.store.database.people import add_member, change_user, memberships, read_user
@@ -91,7 +91,7 @@ def person_page(site: Site, caller: Caller, project: Project | None, user_id: st
     is_mine = user.user_id == caller.user_id
     may_act = is_mine or user.role in managed_roles(caller.role)
     shown |= {"may_act": may_act, "may_change": user.role in managed_roles(caller.role), "is_mine": is_mine}
-    shown |= {"roles": managed_roles(caller.role), "scopes": list(SCOPES), "now": timestamp(site.now())}
+    shown |= {"roles": managed_roles(caller.role), "scopes": list(SCOPES)}
     shown |= {"link": None, "token": None, "chosen": {}} | context
     return manage_page(site, "person.html", caller=caller, project=project, context=shown)
 

@@ -31,7 +31,6 @@ _NOTICES = {
     "ended": "The task has ended. Nobody else gets it.",
     "reopened": "The task is open again.",
     "revoked": "It can no longer be used.",
-    "imported": "All tasks are imported.",
     "created": "The project is made. Now import tasks and invite annotators.",
     "nothing": "Nothing was changed.",
 }
