@@ -13,6 +13,7 @@ function remember(name, isOn) {
 export function listenToKeys(form) {
   const dialog = document.getElementById("keys");
   const button = document.getElementById("keys-button");
+  const fullButton = document.getElementById("full-button");
   const isOn = document.getElementById("keys-on");
   const byId = (id) => document.getElementById(id);
   let current = null;
@@ -77,13 +78,15 @@ export function listenToKeys(form) {
   };
   const inFull = (isFull) => {
     document.body.classList.toggle("in-full", isFull);
+    fullButton.setAttribute("aria-pressed", String(isFull));
     remember(FULL, isFull);
   };
+  const turnFull = () => inFull(!document.body.classList.contains("in-full"));
   const actions = {
     n: () => step(1), p: () => step(-1), a: () => goToSide("left"), b: () => goToSide("right"),
     s: () => safe("0"), u: () => safe("1"), g: () => show(form.querySelector(".strengths")),
     c: () => byId("conversation").focus(), r: read, f: () => open("flagging"), x: () => open("skipping"),
-    z: () => inFull(!document.body.classList.contains("in-full")), Z: () => byId("undo")?.requestSubmit(),
+    z: turnFull, Z: () => byId("undo")?.requestSubmit(),
     "?": () => dialog.showModal(),
   };
 
@@ -111,5 +114,7 @@ export function listenToKeys(form) {
   button.addEventListener("click", () => dialog.showModal());
   isOn.checked = !remembered(OFF);
   isOn.addEventListener("change", () => remember(OFF, !isOn.checked));
-  if (remembered(FULL)) document.body.classList.add("in-full");
+  fullButton.hidden = false;
+  fullButton.addEventListener("click", turnFull);
+  if (remembered(FULL)) inFull(true);
 }
