@@ -86,7 +86,7 @@ def test_the_readme_says_of_every_planned_verb_that_it_is_not_there() -> None:
 def test_nothing_that_the_readme_calls_planned_is_there() -> None:
     surface = (DOCS.parent / "tests" / "surface" / "cli.txt").read_text(encoding="utf-8")
     missing = re.findall(r"`(?:simulate )?(--[a-z]+)`", section("README.md", "### Planned, not there yet"))
-    assert {"--url", "--ray"} <= set(missing)
+    assert {"--json", "--ray"} <= set(missing)
     # these are there for some verbs and missing for others
     assert [option for option in set(missing) - {"--json", "--ray"} if f"{option}," in surface] == []
 
