@@ -100,6 +100,11 @@ def _read(rows: Sequence[Row], compared: Sequence[Row], *, now: datetime) -> _Re
     faults = [fault for name, given in by_task.items() for fault in _task_faults(name, given)]
     faults += [fault for key, given in by_answer.items() for fault in _answer_faults(key, given)]
     faults += [
+        f"a preference on task {task!r} counts from response {row['first_response']!r}, which the task has not"
+        for (task, _), row in preferences.items()
+        if row["first_response"] not in (None, *(each["response_id"] for each in by_task.get(task, ())))
+    ]
+    faults += [
         f"a preference of {who!r} on task {task!r}, who did not rate it"
         for task, who in preferences.keys() - by_answer.keys()
     ]
@@ -151,7 +156,7 @@ def _answer(rows: Sequence[Row], task: NewTask, *, preference: Row | None, now: 
         lease="",
         responses=(_scores(left), _scores(right)),
         flags=tuple(cast("list[str]", left["flags"] or [])),
-        comparison=None if preference is None else _comparison(preference, left_slot=left_slot),
+        comparison=None if preference is None else _comparison(preference, task=task, left_slot=left_slot),
         simulated=cast("bool | None", left["simulated"]),
     )
     return ImportedAnswer(
@@ -171,9 +176,11 @@ def _scores(row: Row) -> ResponseScores:
     return ResponseScores(scores, cast("int | None", row["confidence"]), cast("bool | None", row["safe"]))
 
 
-def _comparison(row: Row, *, left_slot: int) -> Comparison:
+def _comparison(row: Row, *, task: NewTask, left_slot: int) -> Comparison:
     strength = cast("int | None", row["strength"])
-    flips = -1 if left_slot == 1 else 1
+    # the export may have had the responses the other way round
+    first_slot = 1 if row["first_response"] == task.responses[1].response_id else 0
+    flips = 1 if left_slot == first_slot else -1
     justification = cast("str | None", row["justification"])
     return Comparison(None if strength is None else flips * strength, justification)
 

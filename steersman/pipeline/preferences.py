@@ -10,7 +10,7 @@ from steersman.config.preferences import PreferenceRules
 from steersman.dataset.cleaning import CleanResult
 from steersman.dataset.preference_rows import preference_rows
 from steersman.dataset.preferences import PreferenceResult, clean_preferences
-from steersman.errors import DataError
+from steersman.errors import DataError, join_faults
 from steersman.store.files import read_table, write_table
 from steersman.tables import PREFERENCE_RATINGS
 
@@ -55,7 +55,7 @@ def open_preferences(path: Path, *, result: CleanResult, rules: PreferenceRules)
     given = read_table(path, table=PREFERENCE_RATINGS)
     left = result.rated.responses.join(result.labels.select("row"), on="row", how="semi")["task_id"].unique()
     is_left = given["task_id"].is_in(left.implode())
-    ratings = given.filter(is_left)
+    ratings = _turned(given.filter(is_left), responses=result.rated.responses, path=path)
     if ratings.is_empty():
         raise DataError(
             f"{path}: no task_id is one of the dataset's; give preferences of the same tasks as the ratings"
@@ -65,6 +65,25 @@ def open_preferences(path: Path, *, result: CleanResult, rules: PreferenceRules)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     return CleanedPreferences(ratings, cleaned, given.filter(~is_left))
+
+
+def _turned(ratings: pl.DataFrame, *, responses: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Return preferences whose strengths are above 0 where the dataset's second response of the task is better.
+
+    Annotators see the responses in either order, and so does a dataset; a row may name the first one.
+    """
+    pairs = responses.group_by("task_id", maintain_order=True).agg(
+        pl.col("response_id").first().alias("one"), pl.col("response_id").last().alias("other")
+    )
+    found = ratings.join(pairs, on="task_id", how="left", maintain_order="left")
+    named = pl.col("first_response")
+    lost = found.filter((named != pl.col("one")) & (named != pl.col("other"))).select("task_id", "first_response")
+    if lost.height:
+        faults = [f"task {task!r} has no response {name!r}" for task, name in lost.unique(maintain_order=True).rows()]
+        raise DataError(f"{path}: {join_faults(faults)}")
+    is_turned = (named == pl.col("other")).fill_null(value=False)
+    turned = pl.when(is_turned).then(-pl.col("strength")).otherwise(pl.col("strength"))
+    return found.with_columns(turned.alias("strength")).select(ratings.columns)
 
 
 def write_preferences(folder: Path, preferences: CleanedPreferences, *, parts: Sequence[pl.DataFrame]) -> None:

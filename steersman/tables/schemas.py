@@ -108,6 +108,7 @@ PREFERENCE_RATINGS = Table(
         "strength": Column("integer", nullable=True, low=-3, high=3),
         "justification": _optional("text"),
         "created_at": _optional("text"),
+        "first_response": _optional("text"),
     },
 )
 EXAMPLES = Table("examples", {"prompt": _TEXT, "response": _TEXT, **dict.fromkeys(ATTRIBUTES, _SCORE)})

@@ -8,7 +8,7 @@ from steersman.store.database.audit import Act
 from steersman.store.database.exporting import Cursor, read_preferences, read_ratings
 from steersman.store.database.known import known_ratings
 from steersman.store.database.withdrawing import Withdrawal, withdraw
-from steersman.tables import RATINGS
+from steersman.tables import PREFERENCE_RATINGS, RATINGS
 
 pytest_plugins = ("database_fixtures",)
 
@@ -69,6 +69,8 @@ def test_a_preference_is_for_the_responses_in_the_order_they_came(filled: Engine
     wanted = {key: strength if first == "0" else -strength for key, first in left.items()}
     assert {(row["task_id"], row["annotator"]): row["strength"] for row in preferences(filled)} == wanted
     assert set(wanted.values()) == {strength, -strength}
+    assert {row["first_response"] for row in preferences(filled)} == {f"{task}-0" for task, _ in wanted}
+    assert {tuple(row) for row in preferences(filled)} == {tuple(PREFERENCE_RATINGS.columns)}
 
 
 def test_what_a_reviewer_took_out_is_in_neither(filled: Engine) -> None:

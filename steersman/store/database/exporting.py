@@ -61,8 +61,8 @@ def read_preferences(
 ) -> Iterator[tuple[int, dict[str, object]]]:
     """Yield number and row (of the preference ratings table) of every comparison that counts.
 
-    A positive strength says that the response of the second row of the task, in the order of its responses, is better.
-    Surplus answers, gold tasks and what was taken back are left out.
+    A negative strength says that the response `first_response` is better, a positive one that the other is. Surplus
+    answers, gold tasks and what was taken back are left out.
     """
     where = cursor or Cursor()
     query = (
@@ -73,9 +73,11 @@ def read_preferences(
             ANSWERS.c.strength,
             ANSWERS.c.justification,
             ANSWERS.c.created_at,
+            RESPONSES.c.response_id,
         )
         .join(ASSIGNMENTS, ASSIGNMENTS.c.assignment_id == ANSWERS.c.assignment_id)
         .join(TASKS, TASKS.c.task_key == ANSWERS.c.task_key)
+        .join(RESPONSES, and_(RESPONSES.c.task_key == ANSWERS.c.task_key, RESPONSES.c.slot == 0))
         .where(
             ASSIGNMENTS.c.project_id == project_id,
             TASKS.c.kind == "rating",
@@ -96,6 +98,7 @@ def read_preferences(
                 "strength": row.strength,
                 "justification": row.justification,
                 "created_at": row.created_at,
+                "first_response": row.response_id,
             },
         )
 
