@@ -147,6 +147,12 @@ def expect_task(page: Page, task_id: str) -> None:
     expect(page.locator("#keys-button")).to_be_visible()
 
 
+def as_shown(page: Page, sides: tuple[Side, Side]) -> list[Side]:
+    """Return what is said of response 0 and response 1 of a task of `new_task`, in the order in which they stand."""
+    texts = (page.locator(f"#{side}").inner_text() for side in ("left", "right"))
+    return [sides[int(text.removeprefix("Response ").split()[0])] for text in texts]
+
+
 def load_until(page: Page, path: str, wanted: Locator) -> Response:
     """Load a page until it shows something: what is counted in the background may come a moment later."""
     for _ in range(_MOST_LOADS):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import Keys, Visitors, expect_task, load_until
+from browsing import Keys, Visitors, as_shown, expect_task, load_until
 from playwright.sync_api import Page, expect
 from served_site import ServedSite, Side, served_site
 
@@ -14,6 +14,10 @@ pytestmark = pytest.mark.browser
 NAMES = ("mia", "noa", "lee", "kim")
 SIDES = (Side((4, 3, 4, 2, 1)), Side((1, 0, 3, 1, 4)))
 FINAL = ((3, 3, 4, 2, 1), (1, 0, 2, 1, 4))
+# how often the page refreshes itself; the server counts anew every three seconds at most
+REFRESH_MS = 5000
+MOST_REFRESHES = 150
+PAUSE_MS = 200
 ATTRIBUTES = ("Helpfulness", "Correctness", "Coherence", "Complexity", "Verbosity")
 
 
@@ -25,6 +29,7 @@ def site(tmp_path: Path) -> Iterator[ServedSite]:
 
 def test_the_dashboard_shows_new_answers_while_annotators_work(visitors: Visitors, site: ServedSite) -> None:
     board = visitors.page(site, "mara")
+    board.clock.install()
     board.goto("/manage")
     _expect_answers(board, 0)
     board.evaluate("window.isTheSamePage = true")
@@ -39,10 +44,13 @@ def test_a_dashboard_whose_server_cannot_be_reached_says_so_and_comes_back(
     visitors: Visitors, site: ServedSite
 ) -> None:
     board = visitors.page(site, "mara")
+    board.clock.install()
     board.goto("/manage")
     board.context.set_offline(True)
+    board.clock.run_for(REFRESH_MS)
     expect(board.get_by_text("The page could not be refreshed")).to_be_visible()
     board.context.set_offline(False)
+    board.clock.run_for(REFRESH_MS)
     expect(board.get_by_text("The page could not be refreshed")).to_be_hidden()
     visitors.forgive("Failed to load resource")
 
@@ -77,8 +85,15 @@ def test_a_reviewer_rejects_an_answer_and_settles_the_task(visitors: Visitors, s
 
 
 def _expect_answers(board: Page, count: int) -> None:
-    tile = board.locator(".tiles div", has=board.get_by_text("Answers", exact=True))
-    expect(tile.locator("dd")).to_contain_text(f"{count}{2 * count} rated responses")
+    """Let the page refresh itself, by a clock that is wound on, until it shows so many answers."""
+    tile = board.locator(".tiles div", has=board.get_by_text("Answers", exact=True)).locator("dd")
+    words = f"{count}{2 * count} rated responses"
+    for _ in range(MOST_REFRESHES):
+        if tile.count() and words in tile.inner_text().replace("\n", ""):
+            return
+        board.clock.run_for(REFRESH_MS)
+        board.wait_for_timeout(PAUSE_MS)
+    raise AssertionError(f"the dashboard shows {tile.inner_text()!r}, not {words!r}")
 
 
 def _rate(visitors: Visitors, site: ServedSite, name: str) -> None:
@@ -86,6 +101,6 @@ def _rate(visitors: Visitors, site: ServedSite, name: str) -> None:
     page.goto("/task")
     expect_task(page, "rating-0")
     keys = Keys(page)
-    keys.rate(SIDES)
+    keys.rate(as_shown(page, SIDES))
     keys.save()
     expect_task(page, "rating-1")

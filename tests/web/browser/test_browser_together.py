@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from browsing import Keys, Visitors, expect_task
+from browsing import Keys, Visitors, as_shown, expect_task
 from playwright.sync_api import Page, expect
 from served_site import Said, ServedSite, Side, served_site
 from web_site import new_task
@@ -25,7 +25,7 @@ def test_two_at_once_see_the_sides_they_were_given_and_a_third_ends_the_task(
 ) -> None:
     with served_site(tmp_path, tasks=TASKS, people=PEOPLE) as site:
         pages = [_at(visitors, site, name, left_slot=slot) for slot, name in enumerate(NAMES[:2])]
-        assert [_first_word_of(page, "left") for page in pages] == ["0", "1"]
+        assert [as_shown(page, SCORES)[0] for page in pages] == list(SCORES)
         for page in pages:
             _rate(page, SCORES)
         # who had the second response at the left gave its scores at the left
@@ -71,11 +71,6 @@ def _next_task(visitors: Visitors, site: ServedSite, name: str) -> str:
 
 def _rate(page: Page, scores: tuple[Side, Side]) -> None:
     keys = Keys(page)
-    keys.rate([scores[int(_first_word_of(page, side))] for side in ("left", "right")])
+    keys.rate(as_shown(page, scores))
     keys.save()
     expect(page.get_by_text("Prompt of rating-0?")).to_have_count(0)
-
-
-def _first_word_of(page: Page, side: str) -> str:
-    """Return which response stands at a side: the text is `Response 0 of rating-0.`"""
-    return page.locator(f"#{side}").inner_text().split()[1]
