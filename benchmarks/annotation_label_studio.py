@@ -49,10 +49,11 @@ def set_up(url: str, tasks: Sequence[MadeTask], *, people: int, overlap: int, na
     return asyncio.run(_set_up(url, tasks, people=[f"{name}-{index}" for index in range(people)], overlap=overlap))
 
 
-def over_assigned(folder: Path, *, overlap: int) -> tuple[int, int]:
-    """Return how many tasks have more annotations than wanted, and how many have any."""
+def over_assigned(folder: Path, *, project: int, overlap: int) -> tuple[int, int]:
+    """Return how many tasks of a project have more annotations than wanted, and how many have any."""
+    query = "SELECT task_id FROM task_completion WHERE project_id = ?"
     with closing(sqlite3.connect(f"file:{folder / 'label_studio.sqlite3'}?mode=ro", uri=True)) as connection:
-        counts = Counter(task for (task,) in connection.execute("SELECT task_id FROM task_completion"))
+        counts = Counter(task for (task,) in connection.execute(query, (project,)))
     return sum(count > overlap for count in counts.values()), len(counts)
 
 

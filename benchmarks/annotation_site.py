@@ -120,7 +120,7 @@ def label_studio_cases(tasks: Sequence[MadeTask], *, options: argparse.Namespace
                 command, port=port, log=folder / "log", first_page="/user/login/", environment=environment
             ) as server:
                 case = measured(server, [replace(each, way=way) for each in visits], options=options)
-            over, touched = over_assigned(folder, overlap=OVERLAP)
+            over, touched = over_assigned(folder, project=visits[0].project, overlap=OVERLAP)
             yield replace(case, server="Label Studio", over=over, touched=touched)
 
 
