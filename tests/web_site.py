@@ -141,6 +141,12 @@ class WebSite:
         with writing(self.engine) as connection:
             add_project(connection, project_id, title=project_id, settings=settings, guideline=GUIDELINE, by=self.by)
 
+    def more_work(self) -> None:
+        """Add so many rating tasks that, by a share of a half, gold tasks come before those are done."""
+        tasks = [new_task(number) for number in range(100, 130)]
+        with writing(self.engine) as connection:
+            add_tasks(connection, PROJECT, tasks, need=3, by=self.by)
+
     def session(self, user_id: str) -> str:
         """Return the text of a new session."""
         with writing(self.engine) as connection:

@@ -123,6 +123,9 @@ def join(site: Site, code: str, *, name: str, password: str) -> Entry:
         user = read_user(connection, name if invited is None else invited)
         if not user.is_active:
             raise UnknownError("this account is closed; ask your manager")
+        # whoever made the link might act on people of the role of then, not of today's
+        if user.role != invitation.role:
+            raise UnknownError("this link was made before the role changed; ask for a new one")
         if invitation.project_id is not None:
             add_member(connection, invitation.project_id, user.user_id, stage="training", by=Act(user.user_id, now))
         count_use(connection, invitation, user_id=user.user_id, now=now)

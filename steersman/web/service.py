@@ -26,6 +26,7 @@ from steersman.store.database.leases import (
     lock_member,
     take_back_expired,
 )
+from steersman.store.database.next_task import has_rating_task
 from steersman.store.database.people import Member, as_member, memberships, read_member
 from steersman.store.database.projects import guideline_versions, mark_guideline_seen, newest_settings
 from steersman.store.database.sessions import find_session
@@ -204,7 +205,7 @@ class Service:
         if held is not None:
             return member, held
         member = moved_on(connection, member, settings=settings, now=self.now())
-        for kind in self._kinds(member, settings=settings):
+        for kind in self._kinds(connection, member, settings=settings):
             task = claim(connection, project_id, user_id, kind=kind, now=self.now(), rules=rules)
             if task is not None:
                 return member, task
@@ -214,10 +215,15 @@ class Service:
         project_id = read_lease_standing(connection, lease, user_id=user_id).project_id
         return self._claim_rules(project_settings(connection, project_id))
 
-    def _kinds(self, member: Member, *, settings: ProjectSettings) -> tuple[str, ...]:
+    def _kinds(self, connection: Transaction, member: Member, *, settings: ProjectSettings) -> tuple[str, ...]:
         if member.stage != "working":
             return {"training": ("training",), "qualifying": ("qualification",)}.get(member.stage, ())
-        return ("gold", "rating") if self.rng.random() < settings.gold.share else ("rating",)
+        if self.rng.random() >= settings.gold.share:
+            return ("rating",)
+        # a task that comes when all others are done would show what it is
+        paused = settings.paused_deliveries
+        is_hidden = has_rating_task(connection, member.project_id, member.user_id, paused_deliveries=paused)
+        return ("gold", "rating") if is_hidden else ("rating",)
 
 
 def _bounded(answer: Answer, *, held_for: timedelta) -> Answer:

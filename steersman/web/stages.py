@@ -11,6 +11,7 @@ from steersman.config.annotating import ProjectSettings
 from steersman.store.database.audit import Act
 from steersman.store.database.connection import Transaction
 from steersman.store.database.known import known_ratings
+from steersman.store.database.next_task import next_task
 from steersman.store.database.people import Member, change_stage
 from steersman.store.database.tasks import count_kind
 
@@ -30,7 +31,7 @@ class StageProgress:
 def moved_on(connection: Transaction, member: Member, *, settings: ProjectSettings, now: datetime) -> Member:
     """Return the member, moved behind a stage in which there is nothing left to do."""
     stage = member.stage
-    if stage == "training" and _num_left(connection, member, kind="training") == 0:
+    if stage == "training" and not _has_more(connection, member, kind="training"):
         stage = "qualifying"
     if stage == "qualifying" and (settings.qualification.responses == 0 or _has_no_test(connection, member)):
         stage = "working"
@@ -71,9 +72,8 @@ def stage_progress(connection: Transaction, member: Member, *, settings: Project
     return StageProgress(len(counted), settings.qualification.responses)
 
 
-def _num_left(connection: Transaction, member: Member, *, kind: str) -> int:
-    answered = known_ratings(connection, member.project_id, member.user_id, kind=kind)
-    return count_kind(connection, member.project_id, kind=kind) - len({each.task_id for each in answered})
+def _has_more(connection: Transaction, member: Member, *, kind: str) -> bool:
+    return next_task(connection, member.project_id, member.user_id, kind=kind, paused_deliveries=()) is not None
 
 
 def _has_no_test(connection: Transaction, member: Member) -> bool:

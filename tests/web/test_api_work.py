@@ -57,11 +57,12 @@ def test_a_task_shows_texts_and_no_names_of_responses_or_generators(web_site: We
 
 
 def test_a_gold_task_looks_like_any_other(tmp_path: Path) -> None:
-    """With a share of a half, one of twenty annotators' first tasks is gold but for a chance of 2 ** -20."""
+    """With a share of a half, one of twenty tasks is gold but for a chance of 2 ** -20."""
     with open_web_site(tmp_path, settings={"gold": {"share": 0.5}}) as site:
+        site.more_work()
         client = annotator(site)
         kinds = set()
-        for _ in range(10):
+        for _ in range(20):
             task = claimed(client)
             kinds.add((task["kind"], str(task["task_id"]).startswith("gold")))
             client.post("/api/v1/submit", json=said(task))

@@ -106,6 +106,15 @@ def test_an_invitation_for_somebody_sets_their_password_and_ends_their_sessions(
     assert log_in(web_site.stranger(), "annotator-2", PASSWORD).status_code == 303
 
 
+def test_a_link_for_a_password_ends_when_its_user_gets_another_role(web_site: WebSite) -> None:
+    """Who manages annotators could else set the password of somebody who has become an owner."""
+    code = web_site.invitation(user_id="annotator-1")
+    with writing(web_site.engine) as connection:
+        change_user(connection, "annotator-1", role="owner", is_active=True, by=web_site.by)
+    assert join(web_site.stranger(), code, "").status_code == 404
+    assert log_in(web_site.stranger(), "annotator-1", PASSWORD).status_code == 303
+
+
 def test_an_invitation_does_not_open_a_closed_account(web_site: WebSite) -> None:
     code = web_site.invitation(user_id="annotator-1")
     with writing(web_site.engine) as connection:

@@ -78,8 +78,9 @@ def test_gold_is_told_in_a_word_and_not_before_the_next_day(web_site: WebSite, s
     gold = {"share": 0.5, "min_responses": 2, "max_failures": 0.4 if score == 0 else 0.5}
     with writing(web_site.engine) as connection:
         change_settings(connection, PROJECT, {"gold": gold}, by=Act(None, NOON))
+    web_site.more_work()
     browser = web_site.browser("annotator-1")
-    for _ in range(10):
+    for _ in range(20):
         if 'name="lease"' in browser.get("/task").text:
             rate(browser, score=score)
     assert "what is known." not in re.sub(r"Too many.*?known\.", "", browser.get("/me").text)

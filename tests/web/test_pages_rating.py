@@ -253,6 +253,7 @@ def test_nobody_can_answer_for_somebody_else(web_site: WebSite) -> None:
 
 
 def test_gold_tasks_look_like_all_others(web_site: WebSite) -> None:
+    web_site.more_work()
     with writing(web_site.engine) as connection:
         change_settings(connection, PROJECT, {"gold": {"share": 0.5}}, by=Act(None, NOON))
     browser = web_site.browser("annotator-1")

@@ -6,9 +6,11 @@ import pytest
 from rating_forms import full_form, opened, rate
 from web_site import PROJECT, Browser, WebSite
 
+from steersman.store.database.audit import Act
 from steersman.store.database.connection import reading, writing
 from steersman.store.database.people import change_stage, read_member
-from steersman.store.database.projects import change_guideline, seen_guideline
+from steersman.store.database.projects import change_guideline, change_settings, seen_guideline
+from steersman.store.database.reviewing import end_task
 from steersman.web.guideline import default_guideline
 from steersman.web.pages.showing import changed_lines
 from steersman.web.rendering import paper
@@ -196,6 +198,27 @@ def test_when_all_is_rated_the_page_says_so(web_site: WebSite) -> None:
     page = browser.get("/task").text
     assert headings(page) == ["Nothing for you right now"]
     assert "You have answered 8 tasks." in page
+
+
+def test_no_gold_task_comes_alone_when_all_others_are_rated(web_site: WebSite) -> None:
+    """Whoever looks in again twenty times would get one by a share of a half, but for a chance of 2 ** -20."""
+    browser = web_site.browser("annotator-1")
+    for _ in range(8):
+        rate(browser)
+    with writing(web_site.engine) as connection:
+        change_settings(connection, PROJECT, {"gold": {"share": 0.5}}, by=web_site.by)
+    assert {headings(browser.get("/task").text)[0] for _ in range(20)} == {"Nothing for you right now"}
+
+
+def test_training_goes_on_to_the_test_when_a_task_of_it_was_ended(web_site: WebSite) -> None:
+    """Two of two are answered, and one of them is given out no more."""
+    browser = web_site.browser(TRAINEE)
+    read_guideline(browser)
+    for _ in range(2):
+        rate(browser)
+    with writing(web_site.engine) as connection:
+        end_task(connection, PROJECT, "training-0", note=None, by=Act("owner-1", web_site.clock()))
+    assert "Test: 0 of 4 responses" in browser.get("/task").text
 
 
 def test_a_test_without_enough_tasks_says_so(web_site: WebSite) -> None:

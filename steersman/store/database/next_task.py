@@ -31,6 +31,15 @@ _NEXT_OPEN = {
     is_paused: (query.with_for_update(key_share=True, skip_locked=True), query.with_for_update(key_share=True))
     for is_paused, query in ((False, _OPEN), (True, _OPEN_NOT_PAUSED))
 }
+_ANY_OPEN = {False: _OPEN, True: _OPEN_NOT_PAUSED}
+
+
+def has_rating_task(connection: Connection, project_id: str, user_id: str, *, paused_deliveries: Sequence[str]) -> bool:
+    """Tell whether there is a rating task that an annotator could get; nothing is locked."""
+    given: dict[str, object] = {"of_project": project_id, "of_user": user_id}
+    if paused_deliveries:
+        given["paused"] = [*paused_deliveries]
+    return connection.execute(_ANY_OPEN[bool(paused_deliveries)], given).first() is not None
 
 
 def next_task(
