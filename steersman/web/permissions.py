@@ -1,6 +1,6 @@
 """Who may do what: the permissions, the roles that have them, and the scopes of tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 
@@ -62,6 +62,14 @@ def allowed(role: str, scopes: tuple[str, ...] | None) -> frozenset[Permission]:
         return PERMISSIONS[role]
     of_scopes = frozenset[Permission]().union(*(SCOPES.get(scope, frozenset()) for scope in scopes))
     return PERMISSIONS[role] & (of_scopes | _ALWAYS)
+
+
+def useless_scopes(role: str, scopes: Iterable[str]) -> list[str]:
+    """Return the scopes that add nothing to what everybody may do, for a user of this role.
+
+    A token must not hold them: it would gain what they stand for when its user gets another role.
+    """
+    return [scope for scope in scopes if not SCOPES.get(scope, frozenset()) & PERMISSIONS[role]]
 
 
 def managed_roles(role: str) -> tuple[str, ...]:

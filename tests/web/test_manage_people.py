@@ -160,6 +160,15 @@ def test_a_token_without_a_scope_is_refused_and_its_label_stays(web_site: WebSit
     assert 'value="my export"' in answer.text
 
 
+def test_a_token_holds_no_scope_that_waits_for_another_role_of_its_user(web_site: WebSite) -> None:
+    fields = {"label": "later", "scope": ["annotate", "people"]}
+    answer = web_site.browser("manager-1").submit("/manage/people/annotator-1/tokens", fields)
+    assert answer.status_code == 422
+    assert "people is of no use to people of the role annotator" in answer.text
+    with reading(web_site.engine) as connection:
+        assert read_tokens(connection, "annotator-1") == []
+
+
 def test_a_form_without_the_text_of_the_session_changes_nothing(web_site: WebSite) -> None:
     answer = web_site.browser("manager-1").post("/manage/people", data=INVITE)
     assert answer.status_code == 403

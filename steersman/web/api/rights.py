@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from steersman.web.faults import PermissionDeniedError
 from steersman.web.guard import Caller
-from steersman.web.permissions import PERMISSIONS, Permission, allowed, managed_roles
+from steersman.web.permissions import PERMISSIONS, Permission, allowed, managed_roles, useless_scopes
 
 # what everybody has who may come in; to act on annotators is what the permission PEOPLE is for
 _GIVEN = frozenset({Permission.PUBLIC, Permission.SIGNED_IN, Permission.RATE})
@@ -21,6 +21,8 @@ def check_may_give(caller: Caller, *, role: str, scopes: Sequence[str], is_own: 
     """Raise PermissionDeniedError unless the caller may make a token of these scopes for a user of a role."""
     if not is_own:
         check_may_act(caller, role=role)
+    if useless := useless_scopes(role, scopes):
+        raise PermissionDeniedError(f"scopes {', '.join(useless)} are of no use to people of the role {role}")
     always = _GIVEN - ({Permission.RATE} if is_own else set())
     if not allowed(role, tuple(scopes)) - always <= caller.permissions:
         raise PermissionDeniedError(f"a token may not give more than it has; scopes {', '.join(scopes)} are too many")

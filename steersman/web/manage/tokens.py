@@ -16,7 +16,7 @@ from steersman.web.guard import Caller
 from steersman.web.manage.charge import check_may_act_on
 from steersman.web.manage.people import person_page
 from steersman.web.manage.shell import Form, Posted, check_form, go_to, shown_project
-from steersman.web.permissions import SCOPES, Permission
+from steersman.web.permissions import SCOPES, Permission, useless_scopes
 from steersman.web.site import Site
 
 _MAX_DAYS = 3650
@@ -64,11 +64,14 @@ def _make(site: Site, caller: Caller, user_id: str, form: Form) -> str:
     label, scopes = form.text("label"), form.texts("scope")
     days = form.number("days", lowest=1, highest=_MAX_DAYS) if form.text("days") else None
     with writing(site.engine) as connection:
-        check_may_act_on(caller, read_user(connection, user_id))
+        user = read_user(connection, user_id)
+        check_may_act_on(caller, user)
         if not 1 <= len(label) <= _MAX_LABEL:
             raise DataError(f"label: say in 1 to {_MAX_LABEL} characters what the token is for")
         if not scopes or not set(scopes) <= set(SCOPES):
             raise DataError(f"scope: choose at least one of {', '.join(SCOPES)}")
+        if useless := useless_scopes(user.role, scopes):
+            raise DataError(f"scope: {', '.join(useless)} is of no use to people of the role {user.role}")
         lasts = None if days is None else timedelta(days=days)
         by = Act(caller.user_id, site.now())
         return add_token(connection, user_id, label=label, scopes=scopes, by=by, lasts=lasts)[1]
