@@ -63,6 +63,8 @@ def test_an_invitation_works_as_often_as_it_says(web_site: WebSite) -> None:
     [
         ("annotator-1", NEW_PASSWORD, 409, "choose another name"),
         ("ANNOTATOR-1", NEW_PASSWORD, 409, "choose another name"),
+        # whose ratings cleaning would take for the right answers
+        ("gold", NEW_PASSWORD, 409, "choose another name"),
         ("no spaces", NEW_PASSWORD, 400, "letters, digits"),
         ("", NEW_PASSWORD, 400, "letters, digits"),
         ("no\x00body", NEW_PASSWORD, 400, "letters, digits"),
