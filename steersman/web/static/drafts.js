@@ -3,6 +3,8 @@ const PREFIX = "steersman-draft-";
 const SAVE_MS = 2000;
 const RETRY_MS = 10_000;
 const BEAT_MS = 50_000;
+// a page left open must not hold its task for ever
+const AWAY_MS = 15 * 60_000;
 const KEPT_MS = 14 * 86_400_000;
 const OURS = new Set(["csrf", "lease", "revision", "active_seconds", "action"]);
 const ANSWERED = new Set(["done", "surplus", "skipped"]);
@@ -90,6 +92,7 @@ export class Drafts {
 
   beat() {
     if (document.hidden || this.isEnded || Date.now() - this.lastHeard < BEAT_MS) return;
+    if (performance.now() - this.clock.lastSign > AWAY_MS) return;
     this.tell("/task/heartbeat", { lease: this.lease });
   }
 

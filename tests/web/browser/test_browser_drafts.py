@@ -15,6 +15,7 @@ SIDES = (Side((4, 3, 4, 2, 1), confidence=2), Side((1, 0, 3, 1, 4), confidence=0
 REASON = "A is right; B is not."
 BACK = "What you had filled in is back."
 DRAFT = "**/task/draft"
+MINUTE_MS = 60_000
 
 
 @pytest.fixture
@@ -67,6 +68,25 @@ def test_an_answer_that_was_sent_leaves_no_draft_in_the_browser(visitors: Visito
     Keys(page).save()
     expect_task(page, "rating-1")
     assert page.evaluate("Object.keys(localStorage).filter(key => key.includes('draft'))") == []
+
+
+def test_a_page_that_nobody_works_on_gives_its_task_back(visitors: Visitors, site: ServedSite) -> None:
+    """It stands open in sight for an hour: it renews its lease for a quarter of it, and again after a key."""
+    page = visitors.page(site, "mia")
+    page.clock.install()
+    page.goto("/task")
+    expect_task(page, "rating-0")
+    beats: list[str] = []
+    page.on("request", lambda request: beats.append(request.url) if request.url.endswith("/heartbeat") else None)
+    page.clock.run_for(10 * MINUTE_MS)
+    assert len(beats) > 0
+    page.clock.run_for(6 * MINUTE_MS)
+    before = len(beats)
+    page.clock.run_for(44 * MINUTE_MS)
+    assert len(beats) == before
+    page.keyboard.press("Shift")
+    page.clock.run_for(2 * MINUTE_MS)
+    assert len(beats) > before
 
 
 def _half_done(page: Page, *, is_heard: bool, presses: tuple[str, ...] = ()) -> Page:
