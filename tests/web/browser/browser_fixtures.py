@@ -25,7 +25,10 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def visitors(chromium: Browser) -> Iterator[Visitors]:
-    """Give pages that are watched; nothing may have gone wrong in them at the end."""
+    """Give pages that are watched; nothing may have gone wrong in them at the end.
+
+    A test names its site before this fixture: pages that outlive their server complain.
+    """
     made = Visitors(chromium)
     yield made
     made.close()

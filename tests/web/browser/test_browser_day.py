@@ -28,7 +28,7 @@ def site(tmp_path: Path) -> Iterator[ServedSite]:
         yield served
 
 
-def test_a_working_day_by_keyboard_alone(visitors: Visitors, site: ServedSite) -> None:
+def test_a_working_day_by_keyboard_alone(site: ServedSite, visitors: Visitors) -> None:
     page = visitors.page(site)
     keys = Keys(page)
     _join(page, keys, site)

@@ -24,7 +24,7 @@ def site(tmp_path: Path) -> Iterator[ServedSite]:
         yield served
 
 
-def test_a_reload_brings_back_what_the_server_never_heard_of(visitors: Visitors, site: ServedSite) -> None:
+def test_a_reload_brings_back_what_the_server_never_heard_of(site: ServedSite, visitors: Visitors) -> None:
     page = _half_done(visitors.page(site, "mia"), is_heard=False)
     page.reload()
     _finish(page)
@@ -32,7 +32,7 @@ def test_a_reload_brings_back_what_the_server_never_heard_of(visitors: Visitors,
     visitors.forgive("Failed to load resource")
 
 
-def test_another_browser_shows_the_draft_of_the_server(visitors: Visitors, site: ServedSite) -> None:
+def test_another_browser_shows_the_draft_of_the_server(site: ServedSite, visitors: Visitors) -> None:
     page = _half_done(visitors.page(site, "mia"), is_heard=True)
     other = visitors.page(site, "mia")
     other.goto("/task")
@@ -41,7 +41,7 @@ def test_another_browser_shows_the_draft_of_the_server(visitors: Visitors, site:
     page.close()
 
 
-def test_a_browser_that_crashed_loses_nothing_that_was_saved(visitors: Visitors, site: ServedSite) -> None:
+def test_a_browser_that_crashed_loses_nothing_that_was_saved(site: ServedSite, visitors: Visitors) -> None:
     page = _half_done(visitors.page(site, "mia"), is_heard=True)
     page.context.close()
     again = visitors.page(site, "mia")
@@ -50,7 +50,7 @@ def test_a_browser_that_crashed_loses_nothing_that_was_saved(visitors: Visitors,
     assert site.said("mia") == [Said("rating-0", SIDES, strength=-1, justification=REASON)]
 
 
-def test_the_newer_of_two_drafts_is_shown(visitors: Visitors, site: ServedSite) -> None:
+def test_the_newer_of_two_drafts_is_shown(site: ServedSite, visitors: Visitors) -> None:
     """Another browser went further: this one, which kept less, must not bring back its own older state."""
     old = visitors.page(site, "mia")
     old.goto("/task")
@@ -63,14 +63,14 @@ def test_the_newer_of_two_drafts_is_shown(visitors: Visitors, site: ServedSite) 
     expect(old.locator("[name=right_verbosity]:checked")).to_have_value("4")
 
 
-def test_an_answer_that_was_sent_leaves_no_draft_in_the_browser(visitors: Visitors, site: ServedSite) -> None:
+def test_an_answer_that_was_sent_leaves_no_draft_in_the_browser(site: ServedSite, visitors: Visitors) -> None:
     page = _half_done(visitors.page(site, "mia"), is_heard=True)
     Keys(page).save()
     expect_task(page, "rating-1")
     assert page.evaluate("Object.keys(localStorage).filter(key => key.includes('draft'))") == []
 
 
-def test_a_page_that_nobody_works_on_gives_its_task_back(visitors: Visitors, site: ServedSite) -> None:
+def test_a_page_that_nobody_works_on_gives_its_task_back(site: ServedSite, visitors: Visitors) -> None:
     """It stands open in sight for an hour: it renews its lease for a quarter of it, and again after a key."""
     page = visitors.page(site, "mia")
     page.clock.install()

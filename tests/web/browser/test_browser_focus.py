@@ -56,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     ],
 )
 def test_tab_reaches_everything_in_order_and_shows_where_it_is(
-    visitors: Visitors, site: ServedSite, user_id: str | None, path: str
+    site: ServedSite, visitors: Visitors, user_id: str | None, path: str
 ) -> None:
     page = visitors.page(site, user_id)
     page.goto(path)
@@ -67,14 +67,14 @@ def test_tab_reaches_everything_in_order_and_shows_where_it_is(
     assert len(places) == page.evaluate(STOPS)
 
 
-def test_tab_is_at_no_time_behind_the_bars_of_a_phone(visitors: Visitors, site: ServedSite) -> None:
+def test_tab_is_at_no_time_behind_the_bars_of_a_phone(site: ServedSite, visitors: Visitors) -> None:
     page = visitors.page(site, "noa", width=390, scheme="dark")
     page.goto("/task")
     page.locator("#conversation").wait_for()
     assert len(_walk(page)) == page.evaluate(STOPS)
 
 
-def test_the_first_stop_jumps_over_the_bar(visitors: Visitors, site: ServedSite) -> None:
+def test_the_first_stop_jumps_over_the_bar(site: ServedSite, visitors: Visitors) -> None:
     page = visitors.page(site, "mia")
     page.goto("/task")
     keys = Keys(page)

@@ -92,7 +92,7 @@ def test_what_annotators_write_is_text_to_their_reviewers(visitors: Visitors, tm
         _expect_harmless(page)
 
 
-def test_an_address_cannot_write_into_a_page(visitors: Visitors, site_with_nothing: ServedSite) -> None:
+def test_an_address_cannot_write_into_a_page(site_with_nothing: ServedSite, visitors: Visitors) -> None:
     page = visitors.page(site_with_nothing, "mara")
     for path in ("/join?code=", "/manage?done=", "/manage?project=", "/manage/review/", "/nowhere/"):
         page.goto(f"{path}%3Cscript%3E{RUN}%3C/script%3E")

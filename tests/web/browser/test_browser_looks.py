@@ -46,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
         yield served
 
 
-def test_no_page_has_a_fault_that_axe_finds_or_scrolls_sideways(visitors: Visitors, site: ServedSite) -> None:
+def test_no_page_has_a_fault_that_axe_finds_or_scrolls_sideways(site: ServedSite, visitors: Visitors) -> None:
     axe = Axe()
     pages: dict[str | None, Page] = {}
     found: dict[tuple[str, str, int], object] = {}

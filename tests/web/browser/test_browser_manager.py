@@ -27,7 +27,7 @@ def site(tmp_path: Path) -> Iterator[ServedSite]:
         yield served
 
 
-def test_the_dashboard_shows_new_answers_while_annotators_work(visitors: Visitors, site: ServedSite) -> None:
+def test_the_dashboard_shows_new_answers_while_annotators_work(site: ServedSite, visitors: Visitors) -> None:
     board = visitors.page(site, "mara")
     board.clock.install()
     board.goto("/manage")
@@ -41,7 +41,7 @@ def test_the_dashboard_shows_new_answers_while_annotators_work(visitors: Visitor
 
 
 def test_a_dashboard_whose_server_cannot_be_reached_says_so_and_comes_back(
-    visitors: Visitors, site: ServedSite
+    site: ServedSite, visitors: Visitors
 ) -> None:
     board = visitors.page(site, "mara")
     board.clock.install()
@@ -55,7 +55,7 @@ def test_a_dashboard_whose_server_cannot_be_reached_says_so_and_comes_back(
     visitors.forgive("Failed to load resource")
 
 
-def test_a_reviewer_rejects_an_answer_and_settles_the_task(visitors: Visitors, site: ServedSite) -> None:
+def test_a_reviewer_rejects_an_answer_and_settles_the_task(site: ServedSite, visitors: Visitors) -> None:
     for name in ("mia", "noa"):
         site.answer(name, SIDES)
     site.flag("lee", "pii")

@@ -24,7 +24,7 @@ def site(tmp_path: Path) -> Iterator[ServedSite]:
         yield served
 
 
-def test_a_request_that_never_arrived_is_sent_again(visitors: Visitors, site: ServedSite) -> None:
+def test_a_request_that_never_arrived_is_sent_again(site: ServedSite, visitors: Visitors) -> None:
     page = _rated(visitors, site)
     page.route(SUBMIT, lambda route: route.abort(), times=1)
     Keys(page).save()
@@ -34,7 +34,7 @@ def test_a_request_that_never_arrived_is_sent_again(visitors: Visitors, site: Se
     visitors.forgive(FAILED)
 
 
-def test_an_answer_whose_reply_was_lost_is_kept_once(visitors: Visitors, site: ServedSite) -> None:
+def test_an_answer_whose_reply_was_lost_is_kept_once(site: ServedSite, visitors: Visitors) -> None:
     page = _rated(visitors, site)
     kept_before_the_loss = []
 
@@ -51,7 +51,7 @@ def test_an_answer_whose_reply_was_lost_is_kept_once(visitors: Visitors, site: S
     visitors.forgive(FAILED)
 
 
-def test_a_page_without_network_says_so_and_goes_on_when_it_is_back(visitors: Visitors, site: ServedSite) -> None:
+def test_a_page_without_network_says_so_and_goes_on_when_it_is_back(site: ServedSite, visitors: Visitors) -> None:
     page = _rated(visitors, site)
     page.context.set_offline(True)
     Keys(page).save()
@@ -65,7 +65,7 @@ def test_a_page_without_network_says_so_and_goes_on_when_it_is_back(visitors: Vi
     visitors.forgive(FAILED)
 
 
-def test_a_busy_server_is_asked_again(visitors: Visitors, site: ServedSite) -> None:
+def test_a_busy_server_is_asked_again(site: ServedSite, visitors: Visitors) -> None:
     page = _rated(visitors, site)
     page.route(SUBMIT, lambda route: route.fulfill(status=503, body="busy"), times=1)
     Keys(page).save()
@@ -74,7 +74,7 @@ def test_a_busy_server_is_asked_again(visitors: Visitors, site: ServedSite) -> N
     visitors.forgive(FAILED)
 
 
-def test_pressing_save_many_times_sends_one_answer(visitors: Visitors, site: ServedSite) -> None:
+def test_pressing_save_many_times_sends_one_answer(site: ServedSite, visitors: Visitors) -> None:
     page = _rated(visitors, site)
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/task/submit") else None)
@@ -86,7 +86,7 @@ def test_pressing_save_many_times_sends_one_answer(visitors: Visitors, site: Ser
     assert len(sent) == 1
 
 
-def test_work_of_somebody_who_was_logged_out_is_kept_for_after_the_login(visitors: Visitors, site: ServedSite) -> None:
+def test_work_of_somebody_who_was_logged_out_is_kept_for_after_the_login(site: ServedSite, visitors: Visitors) -> None:
     page = _rated(visitors, site)
     cookies = page.context.cookies()
     page.context.clear_cookies()
