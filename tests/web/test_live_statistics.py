@@ -14,9 +14,10 @@ from steersman.store.database.faults import UnknownError
 from steersman.store.database.projects import add_project
 from steersman.store.files import write_table
 from steersman.tables import RATINGS, table_from_rows
+from steersman.web.live.counting import snapshot_of
 from steersman.web.live.loading import load
 from steersman.web.live.snapshot import Snapshot
-from steersman.web.live.statistics import LiveStatistics, snapshot_of
+from steersman.web.live.statistics import LiveStatistics
 
 pytest_plugins = ("database_fixtures",)
 LONG = 60.0

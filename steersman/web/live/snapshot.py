@@ -7,9 +7,12 @@ defaults, of the export of the same database. It takes longer than the rest and 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
-from steersman.annotation.forecast import Forecast
-from steersman.annotation.reports import Estimate
+if TYPE_CHECKING:
+    # both load scipy or numpy at their import, which a server that starts has no time for
+    from steersman.annotation.forecast import Forecast
+    from steersman.annotation.reports import Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class AnnotatorReport:
     last_answer_at: datetime | None
     agreement: float | None
     shared: int
-    bias: Mapping[str, Estimate]
+    bias: Mapping[str, "Estimate"]
     constant_share: float | None
     gold: int
     gold_right: float | None
@@ -162,7 +165,7 @@ class Snapshot:
     deliveries: tuple[Delivery, ...]
     answers: Answers
     throughput: Throughput
-    forecast: Forecast
+    forecast: "Forecast"
     agreement: Mapping[str, Mapping[str, StageAgreement]]
     queue: Queue
     annotators: tuple[AnnotatorReport, ...]

@@ -8,7 +8,7 @@ nothing is counted.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,20 +16,8 @@ from datetime import datetime
 from steersman.errors import SteersmanError
 from steersman.store.database.connection import Database, reading
 from steersman.store.database.projects import read_project
-from steersman.store.database.task_statistics import (
-    count_skips,
-    first_slots,
-    gold_helpfulness,
-    name_tasks,
-    over_tasks,
-    settled_tasks,
-)
-from steersman.web.live.cleaning import agreement_of, clean_loaded
 from steersman.web.live.loading import Loaded, has_changed, load
 from steersman.web.live.memory import give_memory_back
-from steersman.web.live.people import reports_of
-from steersman.web.live.progress import answers_of, deliveries_of, forecast_of, progress_of, throughput_of
-from steersman.web.live.queue import queue_of
 from steersman.web.live.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -149,13 +137,16 @@ class LiveStatistics:
                 watched.is_ready.set()
 
     def _count(self, watched: _Watched) -> None:
+        # here, in the thread that needs it: scipy takes a second to load, and a server must start at once
+        from steersman.web.live.counting import recounted, snapshot_of
+
         with watched.counting.kept():
             loaded = self._load(watched, now=self._now())
             shown = watched.snapshot
             if shown is not None:
                 # where nothing was done since the ratings were cleaned, cleaning would say the same now
                 is_clean = watched.cleaned_event == loaded.event
-                watched.snapshot = _recounted(shown, loaded, is_clean=is_clean)
+                watched.snapshot = recounted(shown, loaded, is_clean=is_clean)
         if watched.cleaned_event != loaded.event and time.monotonic() >= watched.cleaning.next_at:
             with watched.cleaning.kept():
                 watched.snapshot = snapshot_of(self._engine, loaded, project_id=watched.project_id)
@@ -168,54 +159,3 @@ class LiveStatistics:
         else:
             watched.loaded = load(self._engine, watched.project_id, before=before, now=now)
         return watched.loaded
-
-
-def snapshot_of(engine: Database, loaded: Loaded, *, project_id: str) -> Snapshot:
-    """Return everything that is shown of what was loaded."""
-
-    def slots(keys: Sequence[int]) -> dict[int, int]:
-        with reading(engine) as connection:
-            return first_slots(connection, keys)
-
-    cleaned = clean_loaded(loaded, first_slots=slots)
-    agreement = agreement_of(cleaned)
-    give_memory_back()
-    with reading(engine) as connection:
-        return Snapshot(
-            project_id=project_id,
-            as_of=loaded.as_of,
-            cleaned_as_of=loaded.as_of,
-            progress=progress_of(loaded.counts),
-            deliveries=deliveries_of(loaded.counts),
-            answers=answers_of(loaded),
-            throughput=throughput_of(loaded),
-            forecast=forecast_of(loaded),
-            agreement=agreement,
-            queue=queue_of(
-                loaded,
-                cleaned,
-                over=over_tasks(connection, project_id),
-                settled=settled_tasks(connection, project_id),
-                name_tasks=lambda keys: name_tasks(connection, keys),
-            ),
-            annotators=reports_of(
-                loaded,
-                cleaned,
-                known=gold_helpfulness(connection, project_id),
-                skips=count_skips(connection, project_id),
-            ),
-        )
-
-
-def _recounted(snapshot: Snapshot, loaded: Loaded, *, is_clean: bool) -> Snapshot:
-    """Return a snapshot with what takes little time counted anew."""
-    return replace(
-        snapshot,
-        as_of=loaded.as_of,
-        cleaned_as_of=loaded.as_of if is_clean else snapshot.cleaned_as_of,
-        progress=progress_of(loaded.counts),
-        deliveries=deliveries_of(loaded.counts),
-        answers=answers_of(loaded),
-        throughput=throughput_of(loaded),
-        forecast=forecast_of(loaded),
-    )

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from steersman.dataset.agreement import STAGES
 from steersman.store.database.audit import Act
 from steersman.store.database.connection import reading, writing
 from steersman.store.database.deliveries import read_priorities, set_priority
@@ -41,7 +40,6 @@ def dashboard_router(site: Site) -> APIRouter:
         context: dict[str, object] = {
             "snapshot": found,
             "paused": paused,
-            "stages": STAGES,
             "disputed": _DISPUTED_SHOWN,
             "done": done,
         }
