@@ -17,6 +17,7 @@ from steersman.store.database.people import add_member, add_user
 from steersman.store.database.projects import add_project
 from steersman.store.database.reviewing import reject_answer
 from steersman.store.database.tasks import KnownScores, NewResponse, NewTask, add_tasks
+from steersman.store.database.withdrawing import is_withdrawn
 from steersman.web.service import Service
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -66,7 +67,8 @@ class BusyProject:
     def reject(self, number: int) -> None:
         """Let a reviewer reject so many answers on rating tasks."""
         with reading(self.engine) as connection:
-            found = connection.execute(select(ANSWERS.c.answer_id).where(ANSWERS.c.surplus.is_(False))).scalars().all()
+            counts = (ANSWERS.c.surplus.is_(False), ~is_withdrawn())
+            found = connection.execute(select(ANSWERS.c.answer_id).where(*counts)).scalars().all()
         for answer_id in self.rng.sample(list(found), number):
             with writing(self.engine) as connection:
                 reject_answer(connection, PROJECT, answer_id, note=None, by=Act("boss", self.moment))

@@ -145,7 +145,10 @@ def test_ratings_and_preferences_come_out_row_by_row(annotator: AnnotationClient
 
 
 def test_a_stream_that_a_token_may_not_read_is_told(served: tuple[WebSite, str]) -> None:
-    with ProjectClient(served[1], served[0].token("annotate")) as client, pytest.raises(SteersmanError, match="read"):
+    with (
+        ProjectClient(served[1], served[0].token("annotate")) as client,
+        pytest.raises(SteersmanError, match="how others work"),
+    ):
         next(client.ratings(PROJECT))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from reward_models import SPEC, reward_model
+from torch.testing import assert_close
 from transformers import PreTrainedTokenizerBase
 
 from steersman.backends import reward_scorer as pack_and_score
@@ -251,8 +252,9 @@ def test_gates_depend_on_the_prompt_only(tiny_model_folder: Path, tokenizer: Pre
         outputs: Outputs = model(Row(pack(groups), None))
     assert outputs.gates is not None
     first, second, third, fourth = outputs.gates
-    assert torch.equal(first, second)
-    assert torch.equal(third, fourth)
+    # the last bit may depend on where in a row a token stands
+    assert_close(first, second, atol=1e-6, rtol=0.0)
+    assert_close(third, fourth, atol=1e-6, rtol=0.0)
     assert (first - third).abs().max() > 1e-3
     scored = RewardScorer(model, tokenizer, precision="float32").score(
         ["a?", "a?", "b?", "b?"], ["yes", "no, never"] * 2, advance=lambda _: None

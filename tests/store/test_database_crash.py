@@ -30,7 +30,12 @@ pytest_plugins = ("database_fixtures",)
 
 NUM_TASKS = 40
 ACKNOWLEDGED_BEFORE_KILL = 10
-SETTINGS = {"lease": {"minutes": 0.1 / 60}, "gold": {"share": 0.2}, "form": {"preference": "off"}}
+# nobody is paused: whoever has not had a task can take it
+SETTINGS = {
+    "lease": {"minutes": 0.1 / 60},
+    "gold": {"share": 0.2, "max_failures": 1.0},
+    "form": {"preference": "off"},
+}
 WORKER = """
 import random, sys, time
 from datetime import UTC, datetime

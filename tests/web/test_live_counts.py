@@ -11,9 +11,9 @@ from steersman.store.database.answer_tables import ANSWERS, RATINGS, WITHDRAWALS
 from steersman.store.database.connection import reading, writing
 from steersman.store.database.reviewing import adjudicate, end_task
 from steersman.store.database.task_tables import ASSIGNMENTS, TASKS
+from steersman.web.live.counting import snapshot_of
 from steersman.web.live.loading import load
 from steersman.web.live.snapshot import AnnotatorReport, Snapshot
-from steersman.web.live.counting import snapshot_of
 
 pytest_plugins = ("database_fixtures",)
 
