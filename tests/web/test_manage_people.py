@@ -161,7 +161,7 @@ def test_a_token_without_a_scope_is_refused_and_its_label_stays(web_site: WebSit
 
 
 def test_a_token_holds_no_scope_that_waits_for_another_role_of_its_user(web_site: WebSite) -> None:
-    fields = {"label": "later", "scope": ["annotate", "people"]}
+    fields: dict[str, str | list[str]] = {"label": "later", "scope": ["annotate", "people"]}
     answer = web_site.browser("manager-1").submit("/manage/people/annotator-1/tokens", fields)
     assert answer.status_code == 422
     assert "people is of no use to people of the role annotator" in answer.text
