@@ -9,7 +9,8 @@ import polars as pl
 from steersman.config.cleaning import CleanSettings
 from steersman.dataset.aggregation import aggregate
 from steersman.dataset.grid import BoolArray, IntArray, RatingGrid, chosen_ratings, level_counts
-from steersman.dataset.reading import GOLD, SURPLUS, UNRATED, RatedTable, read_ratings_table
+from steersman.dataset.rating_times import GOLD, SURPLUS, UNRATED
+from steersman.dataset.reading import RatedTable, read_ratings_table
 from steersman.dataset.selection import check_numbers, select_ratings
 from steersman.dataset.trust import TRUST_REASONS, Trust, judge_annotators
 from steersman.records import ATTRIBUTES, NUM_LEVELS

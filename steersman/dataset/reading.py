@@ -5,21 +5,16 @@ Texts are only compared, so the columns `prompt` and `response` may hold their h
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 
 from steersman.dataset.grid import BoolArray, FloatArray, IntArray, RatingGrid
+from steersman.dataset.rating_times import GOLD, SURPLUS, Order, reason_not_counted, times_of_rows
 from steersman.errors import DataError, join_faults
 from steersman.records import ATTRIBUTES
 
-Order = Literal["time", "rows"]
-
-GOLD = "gold"
-SURPLUS = "surplus"
-UNRATED = "unrated"
 _IDS = ("task_id", "response_id", "position", "annotator")
 NARROW_COLUMNS = (*_IDS, *ATTRIBUTES, "seconds", "created_at", GOLD, SURPLUS)
 _MOST_NAMED = 1000
@@ -83,12 +78,12 @@ def read_ratings_table(ratings: pl.DataFrame, *, is_named: bool = True) -> Rated
     _refuse_empty_ids(rows)
     responses, response_of_row = _responses(rows)
     _refuse_two_texts(rows, responses, response_of_row)
-    reasons = rows.select(_reason()).to_series()
+    reasons = rows.select(reason_not_counted()).to_series()
     annotators = rows["annotator"].unique().sort()
     annotator_of_row = rows["annotator"].cast(pl.Enum(annotators)).to_physical().to_numpy().astype(np.int64)
     counts = reasons.is_null().to_numpy()
     is_gold = (reasons == GOLD).fill_null(value=False).to_numpy()
-    times, order = _times(rows, counts=counts)
+    times, order = times_of_rows(rows, counts=counts)
     keys = _Keys(response_of_row, annotator_of_row, times)
     grid = _grid(rows, keys, responses=responses, where=counts)
     gold = _grid(rows, keys, responses=responses, where=is_gold)
@@ -115,18 +110,6 @@ def _refuse_empty_ids(rows: pl.DataFrame) -> None:
     ]
     if faults:
         raise DataError(f"{join_faults(faults)}. Name every task, response and annotator: no name is nobody's.")
-
-
-def _reason() -> pl.Expr:
-    return (
-        pl.when(pl.col(GOLD).fill_null(value=False))
-        .then(pl.lit(GOLD))
-        .when(pl.col(SURPLUS).fill_null(value=False))
-        .then(pl.lit(SURPLUS))
-        .when(pl.all_horizontal(pl.col(name).is_null() for name in ATTRIBUTES))
-        .then(pl.lit(UNRATED))
-        .alias("reason")
-    )
 
 
 def _responses(rows: pl.DataFrame) -> tuple[pl.DataFrame, IntArray]:
@@ -177,46 +160,6 @@ def _differing(texts: pl.Series, first: IntArray, group: IntArray) -> Iterator[t
     differs = (texts != texts.gather(first)).to_numpy()
     for number in np.unique(group[differs])[:_MOST_NAMED].tolist():
         yield number, texts.filter(pl.Series(group == number)).n_unique()
-
-
-def check_times(ratings: pl.DataFrame) -> None:
-    """Raise DataError that names every row (counted from 1) whose `created_at` would order ratings and is no time.
-
-    Where a rating that counts has none, the order of the rows is used instead and nothing is checked.
-    """
-    _times(ratings, counts=ratings.select(_reason()).to_series().is_null().to_numpy())
-
-
-def _times(rows: pl.DataFrame, *, counts: BoolArray) -> tuple[IntArray, Order]:
-    """Return when each row was made, in microseconds, or its place where a row that counts has no time."""
-    texts = rows["created_at"]
-    if not counts.any() or texts.filter(pl.Series(counts)).null_count():
-        return np.arange(rows.height), "rows"
-    times = texts.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False).cast(pl.Int64)
-    slow = np.flatnonzero((times.is_null() & texts.is_not_null()).to_numpy())
-    found = times.fill_null(0).to_numpy().copy()
-    faults = []
-    for row, text in zip(slow.tolist(), texts.gather(slow).to_list(), strict=True):
-        time = _microseconds(text)
-        if time is not None:
-            found[row] = time
-        elif counts[row]:
-            faults.append(
-                f"row {row + 1}: created_at must be ISO 8601, for example 2026-01-31T12:00:00Z, got {text[:40]!r}"
-            )
-    if faults:
-        raise DataError(f"{join_faults(faults)}. Mend these times, or leave the column out.")
-    return found, "time"
-
-
-def _microseconds(text: str) -> int | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    since = aware - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 @dataclass(frozen=True, slots=True)

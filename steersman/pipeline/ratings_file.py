@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from steersman.dataset.lists import is_already_selected, ratings_from_disagreements
-from steersman.dataset.reading import NARROW_COLUMNS, check_times
+from steersman.dataset.rating_times import check_times
+from steersman.dataset.reading import NARROW_COLUMNS
 from steersman.errors import DataError
 from steersman.store.files import first_row, iter_table, read_table
 from steersman.tables import DISAGREEMENTS, EXAMPLES, RATINGS

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from steersman.web.api.description import Description, description
 from steersman.web.api.importing import add_importing
 from steersman.web.api.people import add_invitations, add_people, add_tokens
-from steersman.web.api.projects import add_project_changes, add_projects
+from steersman.web.api.projects import add_figures, add_project_changes, add_projects
 from steersman.web.api.streams import add_streams
 from steersman.web.api.work import add_claiming, add_holding
 from steersman.web.guard import open_to_all
@@ -19,6 +19,7 @@ _ADDERS = (
     add_claiming,
     add_holding,
     add_projects,
+    add_figures,
     add_project_changes,
     add_importing,
     add_streams,

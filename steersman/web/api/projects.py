@@ -80,6 +80,10 @@ def add_projects(router: APIRouter, site: Site) -> None:
         with reading(site.engine) as connection:
             return _shown(connection, project_id)
 
+
+def add_figures(router: APIRouter, site: Site) -> None:
+    """Add the routes that tell how far a project is and how far its annotators agree."""
+
     @router.get("/projects/{project_id}/progress", tags=_TAGS, responses=_READ_FAULTS)
     def show_progress(
         project_id: Annotated[ProjectId, Path()], caller: Annotated[Caller, site.api_guard(Permission.READ)]
